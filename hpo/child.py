@@ -1,0 +1,216 @@
+"""The supervisor's side of a trial's process: starts the fork server, has it fork children, and speaks with them.
+
+Never imports TensorFlow: only the fork server, another process, holds it.
+"""
+
+import contextlib
+import itertools
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hpo.errors import HpoError
+from hpo.settings import child_environment
+from hpo.trial import Cause, Epoch, Result, Started, Stop, TrialSpec, decode, encode
+
+START_SECONDS = 120  # for the fork server's imports, on a cold disk
+COMMAND = (sys.executable, "-m", "hpo.forkserver")
+
+
+class Closed(Exception):
+    """The child closed its end: it is gone or about to be."""
+
+
+class ChildStartError(HpoError):
+    """No process could be had for a trial: the machine's fault, not the trial's."""
+
+
+class Child:
+    """One trial's process, as its supervisor sees it."""
+
+    def __init__(self, pid: int, sock: socket.socket) -> None:
+        self.pid = pid
+        self._sock = sock
+        self._buffer = b""
+        self._exited = threading.Event()
+        self.status: int | None = None
+        """Exit status, negative for a signal; None while it runs, or when nobody could tell."""
+
+    def receive(self, timeout: float) -> Epoch | Started | Result | None:
+        """The next message, or None when there was none within `timeout` seconds.
+
+        Raises:
+            Closed: there will be no more messages.
+        """
+        deadline = time.monotonic() + timeout
+        while b"\n" not in self._buffer:
+            self._sock.settimeout(max(0.001, deadline - time.monotonic()))
+            try:
+                data = self._sock.recv(1 << 16)
+            except TimeoutError:
+                return None
+            except OSError as error:
+                raise Closed from error
+            if not data:
+                raise Closed
+            self._buffer += data
+        line, self._buffer = self._buffer.split(b"\n", 1)
+        message: Epoch | Started | Result = decode(line)
+        return message
+
+    def stop(self, cause: Cause) -> None:
+        """Asks the child to end in order at its next batch."""
+        with contextlib.suppress(OSError):
+            self._sock.sendall(encode(Stop(cause=cause)))
+
+    def kill(self) -> None:
+        """Ends the child at once; harmless when it is gone."""
+        if not self._exited.is_set():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Waits until the process is gone. Returns False when it still runs after `timeout` seconds."""
+        gone = self._exited.wait(timeout)
+        if gone:
+            self._sock.close()
+        return gone
+
+    def exited(self, status: int | None) -> None:
+        """Told by the fork server's reader that the process is gone."""
+        self.status = status
+        self._exited.set()
+
+
+class ForkServer:
+    """Starts children for a supervisor. Thread-safe; started by the first child, and again if it dies.
+
+    Args:
+        command: the server's program; its last argument will be a socket's descriptor.
+    """
+
+    def __init__(self, command: Sequence[str] = COMMAND) -> None:
+        self._command = tuple(command)
+        self._lock = threading.Lock()  # one start at a time
+        self._changed = threading.Condition()  # guards all below
+        self._process: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+        self._ready = False
+        self._ids = itertools.count()
+        self._starting: dict[int, socket.socket] = {}
+        self._started: dict[int, Child | str] = {}
+        self._running: dict[int, Child] = {}
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the running server, or None."""
+        return self._process.pid if self._process and self._process.poll() is None else None
+
+    def start(self, spec: TrialSpec, log: Path) -> Child:
+        """Forks a child that trains `spec`, its output appended to `log`.
+
+        Raises:
+            ChildStartError: the server does not come up, or refuses to fork.
+        """
+        log.parent.mkdir(parents=True, exist_ok=True)
+        ours, theirs = socket.socketpair()
+        with self._lock, theirs:
+            control = self._ensure()
+            number = next(self._ids)
+            request = {"id": number, "spec": spec.model_dump(mode="json"), "log": str(log)}
+            with self._changed:
+                self._starting[number] = ours
+                with contextlib.suppress(OSError):  # a server that died is noticed by the reader
+                    socket.send_fds(control, [json.dumps(request).encode()], [theirs.fileno()])
+                self._changed.wait_for(lambda: number in self._started or self._control is None, START_SECONDS)
+                self._starting.pop(number, None)
+                outcome = self._started.pop(number, "the fork server died")
+        if isinstance(outcome, str):
+            ours.close()
+            raise ChildStartError(f"no process for trial {spec.number}: {outcome}")
+        return outcome
+
+    def _ensure(self) -> socket.socket:
+        """The control socket of a running server, started if need be."""
+        if self._control is not None:
+            return self._control
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._ready = False
+        with theirs:
+            self._process = subprocess.Popen(
+                [*self._command, str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                env=child_environment(),
+                stdin=subprocess.DEVNULL,
+            )
+        with self._changed:
+            self._control = ours
+            threading.Thread(target=self._read, args=(ours,), name="fork-server-reader", daemon=True).start()
+            self._changed.wait_for(lambda: self._ready or self._control is None, START_SECONDS)
+            if not self._ready:
+                raise ChildStartError("the process that forks trials did not start; its own words are above")
+        return ours
+
+    def _read(self, control: socket.socket) -> None:
+        while True:
+            try:
+                data = control.recv(1 << 16)
+            except OSError:
+                data = b""
+            with self._changed:
+                if data:
+                    self._heard(json.loads(data))
+                else:
+                    self._lost(control)
+                self._changed.notify_all()
+            if not data:
+                return
+
+    def _heard(self, answer: dict[str, Any]) -> None:
+        match answer:
+            case {"ready": _}:
+                self._ready = True
+            case {"exited": pid, "status": status}:
+                self._running.pop(pid).exited(status)
+            case {"id": number, "pid": pid}:
+                self._started[number] = self._running[pid] = Child(pid, self._starting.pop(number))
+            case {"id": number, "error": text}:
+                self._started[number] = text
+
+    def _lost(self, control: socket.socket) -> None:
+        """The server is gone, and with it the news of its children: end them, and wait until they are gone."""
+        control.close()
+        self._control = None
+        for child in self._running.values():
+            child.kill()
+            _wait_for_stranger(child.pid)
+            child.exited(None)
+        self._running.clear()
+
+    def close(self) -> None:
+        """Ends the server and, with it, all children. Harmless when there is none."""
+        with self._lock:
+            if self._control is not None:
+                with contextlib.suppress(OSError):
+                    self._control.shutdown(socket.SHUT_RDWR)
+            if self._process is not None:
+                self._process.wait()
+
+
+def _wait_for_stranger(pid: int, seconds: float = 5.0) -> None:
+    """Waits until a process that is not our child is gone; init reaps it, which takes milliseconds."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.01)

@@ -1,0 +1,373 @@
+"""The commands: each parses, calls one function and prints. Heavy imports wait until a command needs them.
+
+Results go to stdout, talk to stderr.
+"""
+
+import json
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from hpo import __version__, settings
+from hpo.errors import HpoError, UsageError
+from hpo.folders import names
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class _Group(click.Group):
+    """Prints our errors as one message and exits with their code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except HpoError as error:
+            click.echo(f"Error: {error}", err=True)
+            ctx.exit(error.exit_code)
+        except BrokenPipeError:  # the reader of our pipe left: nothing to say to nobody
+            sys.stderr.close()
+            ctx.exit(0)
+
+
+def _storage(function: F) -> F:
+    return click.option(
+        "--storage",
+        envvar="HPO_STORAGE",
+        default=settings.STORAGE,
+        show_default=True,
+        show_envvar=True,
+        help="Database address.",
+    )(function)
+
+
+def _artifacts(function: F) -> F:
+    return click.option(
+        "--artifacts",
+        envvar="HPO_ARTIFACTS",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=settings.ARTIFACTS,
+        show_default=True,
+        show_envvar=True,
+        help="Folder for logs, curves and reports of trials.",
+    )(function)
+
+
+def _cache(function: F) -> F:
+    return click.option(
+        "--cache",
+        envvar="HPO_CACHE",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=settings.CACHE,
+        show_default=True,
+        show_envvar=True,
+        help="Folder for parsed data.",
+    )(function)
+
+
+def _times(function: F) -> F:
+    defaults = settings.Times()
+    for name, value, text in (
+        ("grace", defaults.grace, "Seconds that running trials have to finish after SIGTERM."),
+        ("renew", defaults.renew, "Seconds between two renewals of a lease."),
+        ("lease", defaults.lease, "Seconds after which a silent worker's trial is taken over."),
+    ):
+        option = click.option(
+            f"--{name}", type=click.FloatRange(min=0.1), default=value, show_default=True, show_envvar=True, help=text
+        )
+        function = option(function)
+    return function
+
+
+def _json(function: F) -> F:
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")(function)
+
+
+_study_file = click.argument("study_file", metavar="STUDY.toml", type=click.Path(path_type=Path))
+_name = click.argument("name", metavar="NAME")
+_number = click.argument("number", metavar="TRIAL", type=click.IntRange(min=0))
+
+
+class _JsonLines(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return json.dumps({"time": record.created, "level": record.levelname.lower(), "message": record.getMessage()})
+
+
+def _example(text: str) -> str:
+    return f"\b\nExample:\n  {text}"
+
+
+@click.group(cls=_Group, context_settings={"auto_envvar_prefix": "HPO", "help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="hpo")
+@click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_envvar=True, help="Of stderr.")
+def main(log_format: str) -> None:
+    """Tunes time-series classifiers: one study file, one shared study, no lost result.
+
+    \b
+    Start here:
+      hpo check studies/quickstart.toml
+      hpo launch studies/quickstart.toml
+    """
+    handler = logging.StreamHandler()
+    handler.setFormatter(_JsonLines() if log_format == "json" else logging.Formatter("%(message)s"))
+    logging.getLogger("hpo").handlers = [handler]
+    logging.getLogger("hpo").setLevel(logging.INFO)
+
+
+def _console(*, err: bool = False) -> Any:
+    from rich.console import Console
+
+    return Console(stderr=err, highlight=False)
+
+
+def _emit(value: Any) -> None:
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+@main.command(epilog=_example("hpo check studies/quickstart.toml"))
+@_study_file
+@_cache
+@click.option("--sizes/--no-sizes", default=True, help="Build some models to count their parameters (takes seconds).")
+@_json
+def check(study_file: Path, cache: Path, sizes: bool, as_json: bool) -> None:
+    """Validates a study file with its data and prints the plan."""
+    from hpo import checking
+    from hpo.prepare import prepare
+
+    if not as_json:
+        click.echo(f"reading {study_file} and its data ...", err=True)
+    prepared = prepare(study_file, cache)
+    if sizes and not as_json:
+        click.echo("building some models to count their parameters ...", err=True)
+    plan = checking.plan(prepared, sizes=sizes)
+    if as_json:
+        _emit(plan)
+    else:
+        _console().print(checking.table(plan))
+
+
+@main.command(epilog=_example("hpo launch studies/quickstart.toml --workers 2"))
+@_study_file
+@click.option("--workers", type=click.IntRange(min=1), help="Trials at a time.  [default: cores / threads]")
+@click.option(
+    "--on", "place", type=click.Choice(names("launch")), default="local", show_default=True, help="Where to work."
+)
+@_storage
+@_artifacts
+@_cache
+@_times
+@click.option("--dry-run", is_flag=True, help="Print the plan and change nothing but the data cache.")
+def launch(
+    study_file: Path,
+    workers: int | None,
+    place: str,
+    storage: str,
+    artifacts: Path,
+    cache: Path,
+    dry_run: bool,
+    **times: float,
+) -> None:
+    """Creates or resumes a study and works on it until its budget has ended.
+
+    Ctrl-C finishes what runs and leaves; a second Ctrl-C leaves at once. Run the same command again and it goes on
+    where it stopped; run it twice at once and the second one adds its slots.
+    """
+    from hpo import checking, launching
+    from hpo.prepare import prepare
+
+    click.echo(f"reading {study_file} and its data ...", err=True)
+    prepared = prepare(study_file, cache)
+    if dry_run:
+        plan = launching.plan(prepared, place, slots=workers, artifacts=artifacts, cache=cache)
+        _console().print(checking.table(checking.plan(prepared, sizes=False)))
+        for line in plan.lines:
+            click.echo(line)
+        return
+    code = launching.run(
+        prepared,
+        place,
+        slots=workers,
+        storage=storage,
+        artifacts=artifacts,
+        cache=cache,
+        times=_make_times(times),
+        console=_console(err=True),
+    )
+    _finish(prepared.definition.name, storage, code)
+
+
+def _make_times(times: dict[str, float]) -> settings.Times:
+    if times["renew"] >= times["lease"]:
+        raise UsageError(f"--renew is {times['renew']:g} s; accepted: less than --lease, {times['lease']:g} s")
+    return settings.Times(**times)
+
+
+def _finish(name: str, storage: str, code: int) -> None:
+    """The last words of a launch: the best parameters, and what to do next."""
+    from hpo import launching
+
+    for line in launching.last_words(name, storage, code):
+        click.echo(line)
+    click.get_current_context().exit(code)
+
+
+@main.command(epilog=_example("hpo worker quickstart --slots 2"))
+@_name
+@click.option("--slots", type=click.IntRange(min=1), help="Trials at a time.  [default: cores / threads]")
+@_storage
+@_artifacts
+@_cache
+@_times
+def worker(name: str, slots: int | None, storage: str, artifacts: Path, cache: Path, **times: float) -> None:
+    """Works on a study that somebody launched, until all of its budget has ended."""
+    from hpo import launching
+
+    code = launching.work(
+        name, slots=slots, storage=storage, artifacts=artifacts, cache=cache, times=_make_times(times)
+    )
+    click.get_current_context().exit(code)
+
+
+@main.command(epilog=_example("hpo status quickstart --json"))
+@_name
+@_storage
+@_json
+def status(name: str, storage: str, as_json: bool) -> None:
+    """Counts, budget, best so far, failures by cause, workers."""
+    from hpo.render import status_table
+    from hpo.store import Store
+
+    found = Store(storage).status(name)
+    if as_json:
+        _emit(found.model_dump(mode="json"))
+    else:
+        _console().print(status_table(found))
+
+
+@main.command("list", epilog=_example("hpo list"))
+@_storage
+@_json
+def list_(storage: str, as_json: bool) -> None:
+    """All studies of a database."""
+    from hpo.render import listing
+    from hpo.store import Store
+
+    store = Store(storage)
+    rows = [store.status(name) for name in store.names()]
+    if as_json:
+        _emit([row.model_dump(mode="json") for row in rows])
+    elif rows:
+        _console().print(listing(rows))
+    else:
+        click.echo("no studies yet; `hpo launch STUDY.toml` makes one", err=True)
+
+
+@main.command(epilog=_example("hpo show quickstart 3"))
+@_name
+@_number
+@_storage
+@_json
+def show(name: str, number: int, storage: str, as_json: bool) -> None:
+    """One trial: parameters, scores, how it ended and why."""
+    from hpo.render import trial_table
+    from hpo.store import Store
+
+    trial = Store(storage).trial(name, number)
+    if as_json:
+        _emit(trial.model_dump(mode="json"))
+    else:
+        _console().print(trial_table(trial))
+
+
+@main.command(epilog=_example("hpo logs quickstart 3"))
+@_name
+@_number
+@_storage
+@_artifacts
+def logs(name: str, number: int, storage: str, artifacts: Path) -> None:
+    """What a trial's process printed, over all of its attempts."""
+    from hpo.store import Store
+
+    trial = Store(storage).trial(name, number)
+    file = artifacts / (trial.artifacts or "") / "log.txt"
+    if trial.artifacts is None or not file.exists():
+        raise UsageError(f"trial {number} of study {name!r} has no log at {file}: it has not started, or ran elsewhere")
+    click.echo(file.read_text(errors="replace"), nl=False)
+
+
+@main.command(epilog=_example("hpo stop quickstart"))
+@_name
+@_storage
+def stop(name: str, storage: str) -> None:
+    """Asks all workers of a study, wherever they are, to finish what runs and leave; `hpo launch` takes up again."""
+    from hpo.store import Store
+
+    Store(storage).request_stop(name)
+    click.echo(f"study {name}: its workers finish what runs and leave", err=True)
+
+
+@main.command(epilog=_example("hpo export quickstart -o best.json"))
+@_name
+@click.option("--trial", "number", type=click.IntRange(min=0), help="Of this trial.  [default: the best one]")
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="File.  [default: stdout]")
+@click.option("--format", "form", type=click.Choice(["json"]), default="json", show_default=True)
+@_storage
+def export(name: str, number: int | None, output: Path | None, form: str, storage: str) -> None:
+    """The best parameters, with score, data hashes and versions."""
+    from hpo.export import export as collect
+    from hpo.store import Store
+
+    found = collect(Store(storage), name, number)
+    if output is None:
+        _emit(found)
+        return
+    beside = output.with_name(output.name + ".part")
+    try:
+        beside.write_text(json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+        beside.replace(output)
+    except OSError as error:
+        raise UsageError(f"cannot write {output}: {error.strerror}") from error
+    click.echo(f"wrote {output}", err=True)
+
+
+@main.group()
+def data() -> None:
+    """Data sets: what can be read, what is in the cache."""
+
+
+@data.command("list", epilog=_example("hpo data list"))
+@_cache
+@_json
+def data_list(cache: Path, as_json: bool) -> None:
+    """Kinds of data that can be read, and data sets in the cache."""
+    from hpo import checking
+
+    found = checking.data_listing(cache)
+    if as_json:
+        _emit(found)
+    else:
+        _console().print(checking.data_listing_table(found))
+
+
+@data.command("show", epilog=_example("hpo data show bundled BasicMotions"))
+@click.argument("source")
+@click.argument("where", metavar="PATH_OR_NAME")
+@click.option("--name", help="Which data set of a folder (source ucr).")
+@_cache
+@_json
+def data_show(source: str, where: str, name: str | None, cache: Path, as_json: bool) -> None:
+    """One data set: sizes, classes, channels, groups, SHA-256."""
+    from hpo import checking
+
+    found = checking.data_summary(source, where, name, cache)
+    if as_json:
+        _emit(found)
+    else:
+        _console().print(checking.data_table(found))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""The best parameters of a study as one JSON document that says where they come from."""
+
+from typing import Any
+
+from hpo.errors import UsageError
+from hpo.prepare import versions
+from hpo.resolve import split_params
+from hpo.search import params_of
+from hpo.store import Store, StudyRecord, TrialRecord, best_trial
+
+
+def export(store: Store, name: str, number: int | None = None) -> dict[str, Any]:
+    """Parameters, score and provenance of one trial.
+
+    Args:
+        store: the database.
+        name: of the study.
+        number: of the trial; None means the best one.
+
+    Returns: a JSON-ready mapping: study, trial, metric, value, model, params, train, data, versions and more.
+
+    Raises:
+        UsageError: there is no such study or trial, or none completed yet.
+    """
+    record = store.study(name)
+    trial = _choose(store, record, number)
+    suggestion = params_of(trial.params, record.spaces)
+    model, training = split_params(suggestion.params)
+    fixed = record.definition.train
+    outcome = trial.outcome
+    return {
+        "study": name,
+        "trial": trial.number,
+        "metric": fixed.metric,
+        "value": trial.value,
+        "state": trial.state,
+        "model": suggestion.family,
+        "params": model,
+        "train": {
+            **training,
+            "optimizer": fixed.optimizer,
+            "scaling": fixed.scaling,
+            "max_epochs": fixed.max_epochs,
+            "patience": fixed.patience,
+            "threads": fixed.threads,
+        },
+        "seed": trial.seed,
+        "metrics": {} if outcome is None else outcome.metrics,
+        "fold_values": [] if outcome is None else list(outcome.fold_values),
+        "best_epochs": [] if outcome is None else list(outcome.best_epochs),
+        "parameters": None if outcome is None else outcome.parameters,
+        "weights_sha256": None if outcome is None else outcome.weights_sha256,
+        "data": {
+            "name": record.data.name,
+            "sha256": record.data.sha256,
+            "split_sha256": record.data.split_sha256,
+            "shape": list(record.data.shape),
+            "classes": list(record.data.classes),
+        },
+        "split": record.definition.split.model_dump(mode="json"),
+        "versions": versions() if outcome is None else {**record.versions, **outcome.versions},
+    }
+
+
+def _choose(store: Store, record: StudyRecord, number: int | None) -> TrialRecord:
+    if number is None:
+        best = best_trial(store.trials(record.name), record.definition.train.metric)
+        if best is None:
+            raise UsageError(f"study {record.name!r}: no trial completed yet, so there is no best one")
+        return best
+    trial = store.trial(record.name, number)
+    if trial.outcome is None:
+        raise UsageError(f"trial {number} of study {record.name!r} has not ended yet (it is {trial.state})")
+    return trial

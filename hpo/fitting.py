@@ -1,0 +1,115 @@
+"""What stands between a family's bare model and a `fit`: scaling, class weights, optimizer and its schedule.
+
+Knows neither folds nor callbacks of its own; everything here is made anew for each training.
+"""
+
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from hpo.space import Params
+
+
+def class_weights(y: NDArray[np.int64], k: int, power: float) -> dict[int, float] | None:
+    """Weight of each class in the loss, (n / (k * n_c)) ** power; None, which is faster, for power 0.
+
+    A class without windows in `y` weighs 1, which nothing ever sees.
+    """
+    if power == 0:
+        return None
+    counts = np.bincount(y, minlength=k)
+    return {c: float((len(y) / (k * n)) ** power) if n else 1.0 for c, n in enumerate(counts)}
+
+
+def channel_statistics(x: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and variance of each channel over all windows and steps of x (n, timesteps, channels), float64 (channels,).
+
+    Summed piece by piece, so that a memory map larger than the memory will do. The variance of a channel that stands
+    still, up to float32's rounding, is 1: dividing by its rounding noise would blow up every later change.
+    """
+    pieces = [slice(start, start + 1024) for start in range(0, len(x), 1024)]
+    count = x.shape[0] * x.shape[1]
+    mean = sum(x[piece].sum(axis=(0, 1), dtype=np.float64) for piece in pieces) / count
+    variance = sum(((x[piece] - mean) ** 2).sum(axis=(0, 1)) for piece in pieces) / count
+    return mean, np.where(variance > (1e-6 * np.abs(mean)) ** 2, variance, 1.0)
+
+
+def scaled(model: keras.Model, x: NDArray[np.float32], scaling: str) -> keras.Model:
+    """`model` behind a layer that scales raw windows; the layer has no weights, so the count of parameters stays.
+
+    Args:
+        model: the family's model.
+        x: the training part, (n, timesteps, channels); what "channel" learns is learnt from it alone.
+        scaling: "channel": each channel to mean 0 and variance 1 over the training part. "sample": each channel of each
+            window by itself, as is usual on the UCR archive. "none": as it is, and `model` itself comes back.
+    """
+    if scaling == "none":
+        return model
+    if scaling == "channel":
+        mean, variance = channel_statistics(x)
+        layer = keras.layers.Normalization(axis=-1, mean=mean.tolist(), variance=variance.tolist(), name="scaling")
+    else:
+        layer = keras.layers.LayerNormalization(axis=1, center=False, scale=False, epsilon=1e-8, name="scaling")
+    raw = keras.Input(x.shape[1:], dtype="float32", name="raw_window")
+    return keras.Model(raw, model(layer(raw)), name="scaled")
+
+
+def compile_model(model: keras.Model, optimizer: str, training: Params, steps: int) -> None:
+    """Compiles once, with all that `fit` would otherwise create in its first trace, and so trace twice.
+
+    Args:
+        model: trained on one-hot labels.
+        optimizer: "adam" or "adamw".
+        training: the hyperparameters of `hpo.training`.
+        steps: batches of the longest training, for the schedules that end with it.
+    """
+    rate: Any = float(training["learning_rate"])
+    if training["schedule"] == "cosine":
+        rate = cosine(rate, steps)
+    clipnorm = float(training["clipnorm"]) or None
+    if optimizer == "adamw":
+        method = keras.optimizers.AdamW(rate, weight_decay=float(training["weight_decay"]), clipnorm=clipnorm)
+        # Biases and the scales of normalisations: decay would pull them to a value that means nothing.
+        kept = [v for v in model.trainable_variables if len(v.shape) < 2 or "bias" in v.name]
+        method.exclude_from_weight_decay(var_list=kept)
+    else:
+        method = keras.optimizers.Adam(rate, clipnorm=clipnorm)
+    model.compile(
+        method,
+        loss=keras.losses.CategoricalCrossentropy(label_smoothing=float(training["label_smoothing"])),
+        metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
+        jit_compile=False,  # XLA compiles anew for every batch shape, and is slower for models of this size
+    )
+    model.optimizer.build(model.trainable_variables)
+
+
+def plateau(monitor: str, mode: str, patience: int, learning_rate: float) -> keras.callbacks.Callback:
+    """Halves the learning rate when `monitor` stood still for a third of the early-stopping `patience`.
+
+    It ends at 1e-5 or at a hundredth of where it began, whichever is lower.
+
+    Args:
+        monitor: a name in the epoch's logs. mode: "max" or "min", which way is better.
+        patience: of the early stopping, in epochs.
+        learning_rate: where it begins.
+    """
+    return keras.callbacks.ReduceLROnPlateau(
+        monitor, mode=mode, factor=0.5, patience=max(1, round(patience / 3)), min_lr=min(1e-5, learning_rate / 100)
+    )
+
+
+def cosine(learning_rate: float, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
+    """Rises linearly over the first 5 % of `steps`, then falls along a cosine to a hundredth of `learning_rate`.
+
+    Loshchilov & Hutter 2017, "SGDR", without restarts.
+    """
+    warmup = max(1, round(0.05 * steps))
+    return keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=learning_rate / warmup,  # not 0, which would waste the first step
+        decay_steps=max(1, steps - warmup),
+        warmup_target=learning_rate,
+        warmup_steps=warmup,
+        alpha=0.01,
+    )

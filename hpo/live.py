@@ -1,0 +1,78 @@
+"""Watches a study while workers work on it: a live panel on a terminal, plain lines in a pipe or a log."""
+
+import threading
+from types import TracebackType
+
+from rich.console import Console
+from rich.live import Live
+
+from hpo.errors import HpoError
+from hpo.render import ended_line, progress, summary_line
+from hpo.store import Status, Store, best_trial
+
+POLL_SECONDS = 1.0
+SAY_SECONDS = 30.0  # between two summaries where nothing is live
+
+
+class Watch:
+    """A context in which a thread shows how a study goes on.
+
+    Args:
+        store: the database; it gets connections of its own.
+        name: of the study.
+        console: where to; a dumb one gets lines.
+        lease: seconds after which a worker that was not heard of counts as gone.
+    """
+
+    def __init__(self, store: Store, name: str, console: Console, *, lease: float) -> None:
+        self._store = store
+        self._name = name
+        self._console = console
+        self._lease = lease
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="live", daemon=True)
+        self._seen = {t.number for t in store.trials(name) if t.cause is not None}
+
+    def __enter__(self) -> "Watch":
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            if self._console.is_terminal and not self._console.is_dumb_terminal:
+                with Live(console=self._console, auto_refresh=False, transient=True) as live:
+                    while not self._stop.wait(POLL_SECONDS):
+                        self._look()
+                        live.update(progress(self._status()), refresh=True)
+            else:
+                polls = 0
+                while not self._stop.wait(POLL_SECONDS):
+                    self._look()
+                    polls += 1
+                    if polls * POLL_SECONDS >= SAY_SECONDS:
+                        polls = 0
+                        self._console.print(summary_line(self._status()), highlight=False, soft_wrap=True)
+            self._look()
+        except HpoError as error:
+            self._console.print(f"progress cannot be shown: {error}", highlight=False)
+
+    def _status(self) -> Status:
+        return self._store.status(self._name, lease=self._lease)
+
+    def _look(self) -> None:
+        """Says what ended since the last look."""
+        trials = self._store.trials(self._name)
+        fresh = [t for t in trials if t.cause is not None and t.number not in self._seen and t.state != "running"]
+        if not fresh:
+            return
+        best = best_trial(trials, self._store.study(self._name).definition.train.metric)
+        for trial in sorted(fresh, key=lambda t: t.finished_at or 0.0):
+            self._seen.add(trial.number)
+            line = ended_line(trial, best is not None and best.number == trial.number)
+            self._console.print(line, highlight=False, soft_wrap=True, markup=False)

@@ -1,0 +1,128 @@
+"""From a study file to everything that a study is made of: data, split and search space, checked against each other.
+
+Reads data files and fills the cache, but neither creates a study nor trains.
+"""
+
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from hpo import __version__, data, models, study
+from hpo.data.split import Split, make_split
+from hpo.errors import StudyFileError
+from hpo.resolve import resolve_all
+from hpo.space import Params, Space, corners, sample
+from hpo.store.records import DataRecord
+from hpo.study import StudyDef
+from hpo.training import training_space
+
+# A space with more corners than this is checked at this many of them and at as many random settings.
+CHECKED_SETTINGS = 2000
+_LIBRARIES = ("optuna", "tensorflow", "keras", "numpy", "scikit-learn", "aeon")
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A study file that was read and found good, with its data.
+
+    Attributes:
+        spaces: family -> resolved search space.
+        record: what the store keeps of the data.
+    """
+
+    path: Path
+    definition: StudyDef
+    data: data.Loaded
+    split: Split
+    spaces: dict[str, Space]
+    record: DataRecord
+
+
+def prepare(path: Path, cache: Path) -> Prepared:
+    """Reads a study file and its data, draws the split, resolves the space.
+
+    Args:
+        path: the study file.
+        cache: folder of the data cache.
+
+    Raises:
+        StudyFileError: mistakes in the file, among them settings that these data do not allow.
+        DataError: the data are missing, damaged, or cannot be split as asked.
+    """
+    definition = study.load(path)
+    source = definition.data
+    loaded = data.load(
+        source.source,
+        path=None if source.path is None else path.parent / Path(source.path).expanduser(),
+        name=source.name,
+        cache=cache,
+    )
+    split = make_split(
+        loaded.train.y,
+        loaded.train.groups,
+        by=definition.split.by,
+        folds=definition.split.folds,
+        validation=definition.split.validation,
+        stopping=definition.split.stopping,
+        seed=definition.split.seed,
+        data_sha256=loaded.sha256,
+    )
+    spaces = _spaces(path, definition, loaded, min(len(fold.train) for fold in split.folds))
+    record = DataRecord(
+        name=loaded.name,
+        sha256=loaded.sha256,
+        split_sha256=split.sha256,
+        shape=loaded.shape,
+        n_train=len(loaded.train.y),
+        classes=loaded.classes,
+    )
+    return Prepared(path, definition, loaded, split, spaces, record)
+
+
+def _spaces(path: Path, definition: StudyDef, loaded: data.Loaded, n_train: int) -> dict[str, Space]:
+    n_classes = len(loaded.classes)
+    families = {
+        family: (
+            models.default_space(family, loaded.shape, n_classes),
+            training_space(models.training(family), n_train=n_train, optimizer=definition.train.optimizer),
+        )
+        for family in definition.model.family
+    }
+    spaces, problems = resolve_all(definition.space, families)
+    if not problems:
+        for family, space in spaces.items():
+            for reason in _impossible(family, space, loaded.shape, n_classes):
+                problems.append(f"space ({family}): {reason}")
+    if problems:
+        raise StudyFileError(str(path), problems)
+    return spaces
+
+
+def _impossible(family: str, space: Space, shape: tuple[int, int], n_classes: int) -> list[str]:
+    """Why some settings of the space cannot be built for these data: one sentence for each reason."""
+    reasons: dict[str, None] = {}
+    model_space = {name: space[name] for name in models.get(family).SPACE}
+    rng = np.random.default_rng(0)
+    settings: list[Params] = list(islice(corners(model_space), CHECKED_SETTINGS))
+    if len(settings) == CHECKED_SETTINGS:
+        settings += [sample(model_space, rng) for _ in range(CHECKED_SETTINGS)]
+    for setting in settings:
+        try:
+            models.get(family).check(shape, n_classes, **setting)
+        except ValueError as error:
+            reasons[str(error)] = None
+    return list(reasons)[:5]
+
+
+def versions() -> dict[str, str]:
+    """Installed versions of what decides a trial's outcome, read without importing anything."""
+    found = {"hpo": __version__}
+    for library in _LIBRARIES:
+        try:
+            found[library] = version(library)
+        except PackageNotFoundError:
+            found[library] = "not installed"
+    return found

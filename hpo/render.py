@@ -1,0 +1,166 @@
+"""What people see: studies, trials and progress as text and rich tables. Pure: values in, renderables out."""
+
+from collections.abc import Sequence
+
+from rich.console import Group, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from hpo.store import Status, TrialRecord
+
+MARKS = {"complete": "green", "pruned": "yellow", "fail": "red", "running": "cyan", "waiting": "dim"}
+
+
+def duration(seconds: float) -> str:
+    """A span of time in its two largest units: ``1 h 05 min``, ``3 min 20 s``, ``4.2 s``."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def settings(params: dict[str, bool | int | float | str]) -> str:
+    """Parameters on one line."""
+    return ", ".join(f"{name}={_short(value)}" for name, value in params.items())
+
+
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def score(value: float | None) -> str:
+    """A score with four decimals."""
+    return "-" if value is None else f"{value:.4f}"
+
+
+def ended_line(trial: TrialRecord, best: bool) -> str:
+    """One finished trial in one line, for logs and pipes."""
+    cause = trial.cause.value if trial.cause else trial.state
+    seconds = trial.outcome.seconds.get("total") if trial.outcome else None
+    epochs = f", {trial.outcome.epochs} epochs" if trial.outcome and trial.outcome.epochs else ""
+    time = f" in {duration(seconds)}" if seconds else ""
+    star = "  * best so far" if best else ""
+    return f"trial {trial.number}: {cause} {score(trial.value)}{epochs}{time}  [{settings(trial.params)}]{star}"
+
+
+def summary_line(status: Status) -> str:
+    """Counts, budget and best in one line."""
+    counts = status.counts
+    parts = [f"{counts['complete']} complete, {counts['pruned']} pruned, {counts['fail']} failed"]
+    if counts["running"]:
+        parts.append(f"{counts['running']} running")
+    limits = [f"{use.used:.4g} of {use.limit:g} {name}" for name, use in status.budget.items() if use.limit is not None]
+    parts.append("budget " + ", ".join(limits))
+    if status.best:
+        parts.append(f"best {status.metric} {score(status.best.value)} (trial {status.best.trial})")
+    return "; ".join(parts)
+
+
+def time_left(status: Status) -> float | None:
+    """Seconds until the budget ends if trials go on as they did; None before the first one ended."""
+    estimates = []
+    trials, hours = status.budget["trials"], status.budget["hours"]
+    if hours.limit is not None:
+        estimates.append((hours.limit - hours.used) * 3600)
+    if trials.limit is not None and trials.used and hours.used:
+        estimates.append((trials.limit - trials.used) * hours.used * 3600 / trials.used)
+    return max(0.0, min(estimates)) if estimates else None
+
+
+def progress(status: Status) -> RenderableType:
+    """The live view of a study: budget, best so far, and what runs."""
+    trials = status.budget["trials"]
+    head = Text.assemble((f"study {status.study}", "bold"), f"  {status.state}  ", (summary_line(status), "dim"))
+    lines: list[RenderableType] = [head]
+    if trials.limit is not None:
+        bar = Table.grid(padding=(0, 1))
+        left = time_left(status)
+        bar.add_row(
+            ProgressBar(total=trials.limit, completed=trials.used, width=40),
+            f"{trials.used:.0f}/{trials.limit:.0f} trials",
+            "" if left is None else f"about {duration(left)} left",
+        )
+        lines.append(bar)
+    if status.best:
+        lines.append(Text(f"best: {settings(status.best.params)}"))
+    running = Table.grid(padding=(0, 1))
+    for trial in status.running:
+        done = 0 if trial.last_step is None else trial.last_step + 1
+        running.add_row(
+            Text(f"trial {trial.number}", style="cyan"),
+            ProgressBar(total=status.max_steps, completed=done, width=20),
+            f"epoch {done}/{status.max_steps}",
+            f"{status.metric} {score(trial.last_value)}",
+            f"attempt {trial.attempt}" if trial.attempt > 1 else "",
+        )
+    lines.append(running)
+    return Group(*lines)
+
+
+def status_table(status: Status) -> RenderableType:
+    """`hpo status`: everything about a study on half a screen."""
+    table = Table.grid(padding=(0, 2))
+    table.add_row("study", Text(status.study, style="bold"))
+    table.add_row("state", status.state)
+    table.add_row("trials", ", ".join(f"{n} {name}" for name, n in status.counts.items()))
+    for name, use in status.budget.items():
+        limit = "no limit" if use.limit is None else f"{use.limit:g}"
+        table.add_row("budget" if name == "trials" else "", f"{name}: {use.used:.4g} of {limit}")
+    if status.best:
+        table.add_row("best", f"{status.metric} {score(status.best.value)}, trial {status.best.trial}")
+        table.add_row("", settings(status.best.params))
+    else:
+        table.add_row("best", "no trial completed yet")
+    for cause, n in status.failures.items():
+        table.add_row("ended", f"{n} x {cause}")
+    for worker in status.workers:
+        if worker.alive:
+            table.add_row("worker", f"{worker.host}, pid {worker.pid}, {worker.slots} slots")
+    seconds = status.seconds
+    table.add_row("time", f"training {duration(seconds['training'])}, overhead {duration(seconds['overhead'])}")
+    if status.state == "failed":
+        table.add_row("failed", Text(status.last_failure[-2000:], style="red"))
+    return table
+
+
+def trial_table(trial: TrialRecord) -> RenderableType:
+    """`hpo show`: one trial."""
+    table = Table.grid(padding=(0, 2))
+    table.add_row("trial", str(trial.number))
+    table.add_row("state", Text(trial.state, style=MARKS.get(trial.state, "")))
+    table.add_row("ended", trial.cause.value if trial.cause else "-")
+    table.add_row("value", score(trial.value))
+    for name, value in trial.params.items():
+        table.add_row("", f"{name} = {_short(value)}")
+    table.add_row("seed", str(trial.seed))
+    table.add_row("attempt", str(trial.attempt))
+    outcome = trial.outcome
+    if outcome is None:
+        return table
+    for name, value in outcome.metrics.items():
+        table.add_row("metric" if name == next(iter(outcome.metrics)) else "", f"{name} = {score(value)}")
+    table.add_row("epochs", f"{outcome.epochs} (best: {', '.join(map(str, outcome.best_epochs)) or '-'})")
+    table.add_row("parameters", "-" if outcome.parameters is None else f"{outcome.parameters:,}")
+    table.add_row("seconds", ", ".join(f"{name} {value:.2f}" for name, value in outcome.seconds.items()))
+    if outcome.peak_memory:
+        table.add_row("memory", f"{outcome.peak_memory / 2**20:.0f} MiB at most")
+    if outcome.detail:
+        table.add_row("detail", Text(outcome.detail))
+    return table
+
+
+def listing(rows: Sequence[Status]) -> RenderableType:
+    """`hpo list`: a line per study."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("study", "state", "complete", "pruned", "failed", "running", "best"):
+        table.add_column(column, justify="left" if column in ("study", "state") else "right")
+    for row in rows:
+        counts = row.counts
+        best = f"{row.metric} {score(row.best.value)}" if row.best else "-"
+        table.add_row(row.study, row.state, *(str(counts[k]) for k in ("complete", "pruned", "fail", "running")), best)
+    return table

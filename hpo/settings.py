@@ -1,0 +1,58 @@
+"""Where things lie and how long they may take. The only module that reads the environment."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+STORAGE = "sqlite:///.hpo/hpo.db"
+ARTIFACTS = Path(".hpo/artifacts")
+CACHE = Path(".hpo/cache")
+
+# Names that may hold a database's address or password: no trial's process gets them.
+_SECRET_PREFIXES = ("HPO_STORAGE", "PG", "POSTGRES", "DATABASE_", "OPTUNA_STORAGE")
+
+
+@dataclass(frozen=True)
+class Times:
+    """Seconds that the supervisor works by; tests pass smaller ones.
+
+    Attributes:
+        lease: how long a claim lives without a renewal.
+        renew: between two renewals of all leases of a worker.
+        idle: between two looks for work when there is none.
+        start: that a child has for its first TensorFlow operation.
+        obey: that a child has to end in order when told to, before it is killed.
+        grace: that running trials have to finish after SIGTERM.
+    """
+
+    lease: float = 60.0
+    renew: float = 15.0
+    idle: float = 1.0
+    start: float = 120.0
+    obey: float = 30.0
+    grace: float = 30.0
+
+
+def child_environment() -> dict[str, str]:
+    """The environment of the fork server and of all trials: no database, quiet, one source of threads."""
+    env = {k: v for k, v in os.environ.items() if not k.startswith(_SECRET_PREFIXES)}
+    env.update(
+        {
+            "TZ": "UTC",
+            "TF_CPP_MIN_LOG_LEVEL": env.get("TF_CPP_MIN_LOG_LEVEL", "2"),
+            "KERAS_BACKEND": "tensorflow",
+            # Measured: slower for models of this size, and its sums depend on the thread count.
+            "TF_ENABLE_ONEDNN_OPTS": "0",
+            # Without it the first trial of a slot takes the whole GPU.
+            "TF_FORCE_GPU_ALLOW_GROWTH": "true",
+            "PYTHONUNBUFFERED": "1",
+        }
+    )
+    return env
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

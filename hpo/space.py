@@ -1,0 +1,227 @@
+"""Search spaces as plain values: what a hyperparameter may be, and when it counts.
+
+Knows neither Optuna nor Keras, so that families, study files and workers can all speak of spaces.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+Scalar = bool | int | float | str
+Params = dict[str, Scalar]
+
+
+class _Domain(BaseModel):
+    """What all domains share.
+
+    Attributes:
+        default: the published default, or the value nearest to it that the domain holds.
+        when: parent name -> the values for which this hyperparameter counts; None means always. While it
+            does not count, it keeps `default`.
+        at_least, at_most: hard limits of the hyperparameter itself, which no study file may pass; None means none.
+        allowed: every value that the code understands; None means any within the limits.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    default: Scalar
+    when: dict[str, tuple[Scalar, ...]] | None = None
+    at_least: float | None = None
+    at_most: float | None = None
+    allowed: tuple[Scalar, ...] | None = None
+
+
+class Float(_Domain):
+    """A real number in [low, high]; `log` samples its logarithm evenly."""
+
+    kind: Literal["float"] = "float"
+    low: float
+    high: float
+    log: bool = False
+
+
+class Int(_Domain):
+    """A whole number in [low, high] by `step`; `log` samples its logarithm evenly (then step is 1)."""
+
+    kind: Literal["int"] = "int"
+    low: int
+    high: int
+    log: bool = False
+    step: int = 1
+
+
+class Choice(_Domain):
+    """One of `values`."""
+
+    kind: Literal["choice"] = "choice"
+    values: tuple[Scalar, ...]
+
+
+class Fixed(_Domain):
+    """A value that is not searched."""
+
+    kind: Literal["fixed"] = "fixed"
+
+
+Domain = Annotated[Float | Int | Choice | Fixed, Field(discriminator="kind")]
+Space = dict[str, Domain]
+
+
+def fixed(value: Scalar, *, allowed: Sequence[Scalar] | None = None, at_least: float | None = None) -> Fixed:
+    """A hyperparameter that families leave alone unless a study file says otherwise."""
+    return Fixed(default=value, allowed=None if allowed is None else tuple(allowed), at_least=at_least)
+
+
+def choice(
+    *values: Scalar,
+    default: Scalar,
+    allowed: Sequence[Scalar] | None = None,
+    at_least: float | None = None,
+    when: Mapping[str, tuple[Scalar, ...]] | None = None,
+) -> Choice:
+    """A choice among `values`, for the families' default spaces."""
+    return Choice(
+        values=values,
+        default=default,
+        allowed=None if allowed is None else tuple(allowed),
+        at_least=at_least,
+        when=None if when is None else dict(when),
+    )
+
+
+def same(a: Scalar, b: Scalar) -> bool:
+    """Equality that tells True from 1 and 0.5 from "0.5", but not 1 from 1.0."""
+    return isinstance(a, bool) == isinstance(b, bool) and isinstance(a, str) == isinstance(b, str) and a == b
+
+
+def clip(domain: Domain, value: Scalar) -> Scalar:
+    """The value of `domain` that is nearest to `value`: itself where the domain holds it."""
+    match domain:
+        case Fixed():
+            return domain.default
+        case Choice():
+            if any(same(value, v) for v in domain.values):
+                return value
+            numbers = [v for v in domain.values if isinstance(v, int | float) and not isinstance(v, bool)]
+            if numbers and isinstance(value, int | float):
+                return min(numbers, key=lambda v: abs(v - value))
+            return domain.values[0]
+        case Float():
+            return min(max(float(value), domain.low), domain.high)
+        case Int():
+            most = (domain.high - domain.low) // domain.step
+            return domain.low + min(max(round((float(value) - domain.low) / domain.step), 0), most) * domain.step
+
+
+def order(space: Space) -> list[str]:
+    """Names of `space` with every parent before its children.
+
+    Raises:
+        ValueError: conditions form a cycle; the message shows it.
+    """
+    done: list[str] = []
+    path: list[str] = []
+
+    def visit(name: str) -> None:
+        if name in done or name not in space:
+            return
+        if name in path:
+            raise ValueError(" -> ".join([*path[path.index(name) :], name]))
+        path.append(name)
+        for parent in space[name].when or {}:
+            visit(parent)
+        path.pop()
+        done.append(name)
+
+    for name in space:
+        visit(name)
+    return done
+
+
+def counts(domain: Domain, params: Mapping[str, Scalar]) -> bool:
+    """Whether the conditions of `domain` hold under `params`."""
+    return all(any(same(params[p], v) for v in values) for p, values in (domain.when or {}).items())
+
+
+def defaults(space: Space) -> Params:
+    """The published default of every hyperparameter, as far as the space holds it."""
+    return {name: clip(space[name], space[name].default) for name in order(space)}
+
+
+def sample(space: Space, rng: np.random.Generator) -> Params:
+    """One setting drawn at random; hyperparameters that do not count keep their default."""
+    params: Params = {}
+    for name in order(space):
+        domain = space[name]
+        params[name] = _draw(domain, rng) if counts(domain, params) else domain.default
+    return params
+
+
+def _draw(domain: Domain, rng: np.random.Generator) -> Scalar:
+    match domain:
+        case Fixed():
+            return domain.default
+        case Choice():
+            return domain.values[int(rng.integers(len(domain.values)))]
+        case Float():
+            if domain.log:
+                return min(
+                    domain.high, max(domain.low, math.exp(rng.uniform(math.log(domain.low), math.log(domain.high))))
+                )
+            return float(rng.uniform(domain.low, domain.high))
+        case Int():
+            if domain.log:
+                return int(clip(domain, math.exp(rng.uniform(math.log(domain.low), math.log(domain.high + 1)))))
+            return domain.low + domain.step * int(rng.integers((domain.high - domain.low) // domain.step + 1))
+
+
+def ends(domain: Domain) -> tuple[Scalar, ...]:
+    """The extreme values of a domain: low and high, or every choice."""
+    match domain:
+        case Fixed():
+            return (domain.default,)
+        case Choice():
+            return domain.values
+        case _:
+            return (domain.low, domain.high) if domain.low != domain.high else (domain.low,)
+
+
+def corners(space: Space) -> Iterator[Params]:
+    """Every combination of extreme values: for checks that must hold over all of a small space.
+
+    Hyperparameters that do not count keep their default, so some combinations come more than once.
+    """
+    names = order(space)
+    for values in product(*(ends(space[name]) for name in names)):
+        params: Params = {}
+        for name, value in zip(names, values, strict=True):
+            params[name] = value if counts(space[name], params) else space[name].default
+        yield params
+
+
+def searched(space: Space) -> dict[str, Domain]:
+    """The part of `space` that a sampler has a say in."""
+    return {name: domain for name, domain in space.items() if not isinstance(domain, Fixed)}
+
+
+def describe(domain: Domain) -> str:
+    """One domain in a few words, as `hpo check` prints it."""
+    match domain:
+        case Fixed():
+            text = f"{domain.default} (fixed)"
+        case Choice():
+            text = "one of " + ", ".join(str(v) for v in domain.values)
+        case Float() | Int():
+            text = f"{domain.low:g} to {domain.high:g}" + (", log" if domain.log else "")
+    if domain.when:
+        text += " when " + " and ".join(f"{p} is {' or '.join(map(str, v))}" for p, v in domain.when.items())
+    return text
+
+
+def to_json(space: Space) -> dict[str, Any]:
+    """The space as JSON-ready values, for the study's record."""
+    return {name: domain.model_dump(mode="json", exclude_none=True) for name, domain in space.items()}

@@ -1,0 +1,34 @@
+"""The only SQL: Optuna's storage and our own tables in one database."""
+
+from hpo.store.catalogue import Store, best_trial
+from hpo.store.claims import Claims
+from hpo.store.connect import redacted
+from hpo.store.records import (
+    Best,
+    Claim,
+    DataRecord,
+    Idle,
+    Orders,
+    Over,
+    Status,
+    StudyRecord,
+    TrialRecord,
+    WorkerRecord,
+)
+
+__all__ = [
+    "Best",
+    "Claim",
+    "Claims",
+    "DataRecord",
+    "Idle",
+    "Orders",
+    "Over",
+    "Status",
+    "Store",
+    "StudyRecord",
+    "TrialRecord",
+    "WorkerRecord",
+    "best_trial",
+    "redacted",
+]

@@ -1,0 +1,393 @@
+"""Who owns which trial: claim, renew, report, finish, release. The heart of what the project promises.
+
+A trial runs at least once and is recorded at most once. Under the study's lock a worker counts the budget, takes over
+a lost trial or asks for a new one, and writes the lease; with the same lock it finishes, fenced by the attempt. A
+lost trial keeps its number and stays RUNNING: there is no FAIL, no copy and nothing to reconcile.
+"""
+
+import logging
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import optuna
+from sqlalchemy import Connection, insert, select, update
+
+from hpo import search
+from hpo.resolve import split_params
+from hpo.settings import Times
+from hpo.store import tables
+from hpo.store.books import Books, Row
+from hpo.store.catalogue import ENDED, Store, consecutive_failures
+from hpo.store.connect import retried
+from hpo.store.lock import LockLostError
+from hpo.store.records import Claim, Idle, Orders, Over, StudyRecord
+from hpo.trial import INFEASIBLE, Cause, Epoch, Result
+
+log = logging.getLogger(__name__)
+
+State = optuna.trial.TrialState
+
+
+def derive_seed(study_seed: int, number: int) -> int:
+    """The seed of a trial: the same in every attempt, another for every number."""
+    return int(np.random.SeedSequence([study_seed, number]).generate_state(1)[0]) & 0x7FFFFFFF
+
+
+class Claims:
+    """The claims of one worker on one study. Thread-safe: a slot's thread each, and one that renews.
+
+    Args:
+        store: the database.
+        name: of the study.
+        worker: id of this worker, unlike all others'.
+        times: lease length.
+    """
+
+    def __init__(self, store: Store, name: str, worker: str, times: Times) -> None:
+        self._store = store
+        self._name = name
+        self._worker = worker
+        self._lease = times.lease
+        self._lock = store.lock(name)
+        self._record = store.study(name)
+        self._study = store.optuna_study(self._record)
+        self._books = Books(store, self._record.study_id)
+        self._live: dict[int, optuna.trial.Trial] = {}
+        self._reported: dict[int, int] = {}
+
+    @property
+    def record(self) -> StudyRecord:
+        """The study as it was at the last claim: its budget may have changed since."""
+        return self._record
+
+    # --- claim -------------------------------------------------------------------------------------------------
+
+    def claim(self) -> Claim | Idle | Over:
+        """A trial to train: a lost one first, else a new one; or that there is none now, or none any more."""
+        while True:
+            # Reading all that is new takes long on a large study: not under the lock.
+            retried(lambda: self._study.get_trials(deepcopy=False))
+            try:
+                return retried(self._claim)
+            except LockLostError as error:
+                log.warning("%s; claiming again", error)
+
+    def _claim(self) -> Claim | Idle | Over:
+        with self._lock.hold() as still_held:
+            self._record = self._store.study(self._name)
+            budget = self._record.definition.budget
+            now, rows = self._open_books()
+            for row in rows.values():
+                if row["outcome"] is not None and row["expires_at"] is not None:
+                    self._close(row["number"], Result.model_validate(row["outcome"]))
+            trials = self._study.get_trials(deepcopy=False)
+            running = [t.number for t in trials if t.state is State.RUNNING]
+            lost = [n for n in running if not _is_live(rows.get(n), now)]
+            over = self._over(trials)
+            if over is not None:
+                if over.reason in ("trials", "hours", "gpu_hours"):
+                    for number in lost:
+                        self._end_lost(number, rows.get(number), Cause.BUDGET)
+                return over
+            for number in lost:
+                old_row = rows.get(number)
+                # a lease that ran out is a loss; one that was given back is not
+                losses = 0 if old_row is None else old_row["losses"] + (old_row["worker"] is not None)
+                if losses > budget.retries:
+                    self._end_lost(number, old_row, Cause.POISON, losses)
+                    continue
+                trial = self._reattach(number)
+                return self._lease_out(trial, old_row, losses, still_held)
+            ended = sum(t.state in ENDED for t in self._study.get_trials(deepcopy=False))
+            open_trials = sum(_is_live(rows.get(n), now) for n in running)
+            if budget.trials is not None and ended >= budget.trials:
+                return Over(reason="trials")
+            if budget.trials is not None and ended + open_trials >= budget.trials:
+                return Idle()
+            return self._lease_out(self._ask(trials), None, 0, still_held)
+
+    def _over(self, trials: list[optuna.trial.FrozenTrial]) -> Over | None:
+        budget = self._record.definition.budget
+        with self._store.rdb.engine.begin() as connection:
+            books = self._books.read(connection)
+        ended = sum(t.state in ENDED for t in trials)
+        for reason, used, limit in (
+            ("trials", ended, budget.trials),
+            ("hours", books["worked_seconds"] / 3600, budget.hours),
+            ("gpu_hours", books["slot_seconds"] / 3600, budget.gpu_hours),
+        ):
+            if limit is not None and used >= limit:
+                return Over(reason=reason)
+        if self._record.stop_requested:
+            return Over(reason="stop")
+        failed = consecutive_failures(self._store.trials(self._name), books["failures_since"])
+        if len(failed) >= budget.max_consecutive_failures:
+            return Over(reason="failed", detail=failed[0].outcome.detail if failed[0].outcome else "")
+        return None
+
+    def _ask(self, trials: list[optuna.trial.FrozenTrial]) -> optuna.trial.Trial:
+        waiting = [t.number for t in trials if t.state is State.WAITING]
+        number = waiting[0] if waiting else len(trials)
+        # Seeded by the number: two workers never draw the same, and a study on one slot repeats exactly.
+        self._study.sampler = search.make_sampler(
+            self._record.definition.search,
+            seed=derive_seed(self._record.definition.split.seed + 1, number),
+            spaces=self._record.spaces,
+        )
+        return self._study.ask()
+
+    def _reattach(self, number: int) -> optuna.trial.Trial:
+        trial_id = self._store.rdb.get_trial_id_from_study_id_trial_number(self._record.study_id, number)
+        return optuna.trial.Trial(self._study, trial_id)
+
+    def _lease_out(self, trial: optuna.trial.Trial, row: Row | None, losses: int, still_held: Any) -> Claim:
+        number = trial.number
+        suggestion = search.suggest(trial, self._record.spaces)
+        seed = derive_seed(self._record.definition.split.seed, number)
+        attempt = 1 if row is None else row["attempt"] + 1
+        artifacts = f"{self._name}/{number}"
+        still_held()  # the row below is what makes the trial ours
+        with self._store.rdb.engine.begin() as connection:
+            now = self._books.tick(connection)
+            values = {
+                "attempt": attempt,
+                "losses": losses,
+                "worker": self._worker,
+                "leased_at": now,
+                "expires_at": now + self._lease,
+            }
+            if row is None:
+                connection.execute(
+                    insert(tables.trials).values(
+                        study_id=self._record.study_id, number=number, seed=seed, artifacts=artifacts, **values
+                    )
+                )
+            else:
+                connection.execute(self._update(number).values(**values))
+        self._live[number] = trial
+        steps = self._study.get_trials(deepcopy=False)[number].intermediate_values
+        self._reported[number] = max(steps, default=-1)
+        model, training = split_params(suggestion.params)
+        return Claim(
+            number=number,
+            attempt=attempt,
+            seed=seed,
+            family=suggestion.family,
+            model=model,
+            training=training,
+            artifacts=artifacts,
+            taken_over=row is not None,
+        )
+
+    # --- while it runs -----------------------------------------------------------------------------------------
+
+    def renew(self, claims: Iterable[Claim]) -> Orders:
+        """Renews the leases of `claims`, and says what a worker must know: what is lost, whether to stop."""
+        wanted = list(claims)
+        return retried(lambda: self._renew(wanted))
+
+    def _renew(self, claims: list[Claim]) -> Orders:
+        lost = []
+        with self._store.rdb.engine.begin() as connection:
+            now = self._books.tick(connection)
+            for claim in claims:
+                renewed = connection.execute(self._fenced(claim).values(expires_at=now + self._lease))
+                if renewed.rowcount == 0:
+                    lost.append(claim.number)
+            connection.execute(
+                update(tables.workers).where(tables.workers.c.worker == self._worker).values(seen_at=now)
+            )
+            books = self._books.read(connection)
+            slots = connection.execute(
+                select(tables.trials.c.number).where(
+                    tables.trials.c.study_id == self._record.study_id, tables.trials.c.expires_at > now
+                )
+            ).all()
+        budget = self._store.study(self._name).definition.budget
+        left = []
+        if budget.hours is not None:
+            left.append(budget.hours * 3600 - books["worked_seconds"])
+        if budget.gpu_hours is not None:
+            left.append((budget.gpu_hours * 3600 - books["slot_seconds"]) / max(1, len(slots)))
+        return Orders(
+            lost=tuple(lost), stop=bool(books["stop_requested"]), seconds_left=max(0.0, min(left)) if left else None
+        )
+
+    def report(self, claim: Claim, epoch: Epoch) -> bool:
+        """Records one epoch; returns whether the pruner would end the trial."""
+        if epoch.step <= self._reported[claim.number] or not math.isfinite(epoch.value):
+            return False  # an earlier attempt reported it already
+        trial = self._live[claim.number]
+
+        def report() -> bool:
+            trial.report(epoch.value, epoch.step)
+            return trial.should_prune()
+
+        try:
+            prune = retried(report)
+        except optuna.exceptions.UpdateFinishedTrialError:
+            return False  # somebody else finished it: the next renewal says so
+        self._reported[claim.number] = epoch.step
+        return prune
+
+    # --- end ---------------------------------------------------------------------------------------------------
+
+    def finish(self, claim: Claim, result: Result) -> bool:
+        """Records how a trial ended, once. Returns False when the trial is no longer this worker's.
+
+        Calling it again with the same claim is harmless: the first result stays.
+        """
+        return retried(lambda: self._finish(claim, result))
+
+    def _finish(self, claim: Claim, result: Result) -> bool:
+        with self._lock.hold():
+            with self._store.rdb.engine.begin() as connection:
+                now = self._books.tick(connection)
+                row = connection.execute(self._select(claim.number)).mappings().one()
+                if row["worker"] != self._worker or row["attempt"] != claim.attempt:
+                    return False
+                if row["outcome"] is None:
+                    # From here on the result is safe: whoever claims next tells Optuna if we no longer can.
+                    self._record_outcome(connection, claim.number, result, now)
+                else:
+                    result = Result.model_validate(row["outcome"])
+            self._close(claim.number, result)
+        self._live.pop(claim.number, None)
+        return True
+
+    def release(self, claim: Claim, *, lost: bool) -> bool:
+        """Gives a trial back: it stays RUNNING, and the next claim takes it over at once.
+
+        Args:
+            lost: its process died, which counts towards `budget.retries`; False for a worker that leaves in order.
+        """
+
+        def release() -> bool:
+            with self._store.rdb.engine.begin() as connection:
+                self._books.tick(connection)
+                fenced = self._fenced(claim)
+                if lost:
+                    fenced = fenced.values(losses=tables.trials.c.losses + 1)
+                return connection.execute(fenced.values(worker=None, expires_at=None)).rowcount > 0
+
+        self._live.pop(claim.number, None)
+        return retried(release)
+
+    def _end_lost(self, number: int, row: Row | None, cause: Cause, losses: int = 0) -> None:
+        """Ends a trial that nobody owns: it was lost too often, or the budget ended before it."""
+        detail = f"its process or worker was lost {losses} times" if cause is Cause.POISON else ""
+        result = Result(cause=cause, detail=detail)
+        with self._store.rdb.engine.begin() as connection:
+            now = self._books.tick(connection)
+            if row is None:
+                seed = derive_seed(self._record.definition.split.seed, number)
+                connection.execute(
+                    insert(tables.trials).values(
+                        study_id=self._record.study_id,
+                        number=number,
+                        seed=seed,
+                        attempt=0,
+                        losses=losses,
+                        artifacts=f"{self._name}/{number}",
+                    )
+                )
+            self._record_outcome(connection, number, result, now)
+            connection.execute(self._update(number).values(losses=losses))
+        self._close(number, result)
+
+    def _record_outcome(self, connection: Connection, number: int, result: Result, now: float) -> None:
+        connection.execute(
+            self._update(number).values(
+                outcome=result.model_dump(mode="json"), cause=result.cause.value, finished_at=now
+            )
+        )
+
+    def _close(self, number: int, result: Result) -> None:
+        """Tells Optuna, unless it knows already, and ends the lease. Safe to repeat after any crash between."""
+        frozen = self._study.get_trials(deepcopy=False)[number]
+        if not frozen.state.is_finished():
+            trial = self._live.get(number) or self._reattach(number)
+            search.mark(trial, infeasible=result.cause in INFEASIBLE)
+            trial.set_user_attr("cause", result.cause.value)
+            if result.parameters is not None:
+                trial.set_user_attr("parameters", result.parameters)
+            if "total" in result.seconds:
+                trial.set_user_attr("seconds", round(result.seconds["total"], 2))
+            state, value = _state(result)
+            self._study.tell(number, value, state=state, skip_if_finished=True)
+        with self._store.rdb.engine.begin() as connection:
+            connection.execute(self._update(number).values(expires_at=None))
+
+    # --- workers -----------------------------------------------------------------------------------------------
+
+    def join(self, *, host: str, pid: int, slots: int) -> None:
+        """Enters this worker into the study's list."""
+
+        def join() -> None:
+            with self._store.rdb.engine.begin() as connection:
+                now = self._store.now(connection)
+                connection.execute(
+                    insert(tables.workers).values(
+                        worker=self._worker,
+                        study_id=self._record.study_id,
+                        host=host,
+                        pid=pid,
+                        slots=slots,
+                        started_at=now,
+                        seen_at=now,
+                    )
+                )
+
+        retried(join)
+
+    def leave(self) -> None:
+        """Marks this worker as gone."""
+
+        def leave() -> None:
+            with self._store.rdb.engine.begin() as connection:
+                now = self._store.now(connection)
+                connection.execute(
+                    update(tables.workers).where(tables.workers.c.worker == self._worker).values(left_at=now)
+                )
+
+        retried(leave)
+
+    # --- rows --------------------------------------------------------------------------------------------------
+
+    def _open_books(self) -> tuple[float, dict[int, Row]]:
+        """The moment, and all rows of the study by number, after accounting for the time until now."""
+        with self._store.rdb.engine.begin() as connection:
+            now = self._books.tick(connection)
+            rows = connection.execute(
+                select(tables.trials).where(tables.trials.c.study_id == self._record.study_id)
+            ).mappings()
+            return now, {row["number"]: dict(row) for row in rows}
+
+    def _select(self, number: int) -> Any:
+        columns = tables.trials.c
+        return select(tables.trials).where(columns.study_id == self._record.study_id, columns.number == number)
+
+    def _update(self, number: int) -> Any:
+        columns = tables.trials.c
+        return update(tables.trials).where(columns.study_id == self._record.study_id, columns.number == number)
+
+    def _fenced(self, claim: Claim) -> Any:
+        """An update of a trial's row that touches nothing unless the claim still stands."""
+        columns = tables.trials.c
+        return self._update(claim.number).where(
+            columns.worker == self._worker, columns.attempt == claim.attempt, columns.outcome.is_(None)
+        )
+
+
+def _is_live(row: Row | None, now: float) -> bool:
+    return row is not None and row["expires_at"] is not None and row["expires_at"] > now
+
+
+def _state(result: Result) -> tuple[State, float | None]:
+    if result.cause is Cause.COMPLETED:
+        return State.COMPLETE, result.value
+    if result.cause is Cause.BUG:
+        return State.FAIL, None
+    return State.PRUNED, None

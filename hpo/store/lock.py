@@ -1,0 +1,89 @@
+"""One lock per study, held while a trial is claimed or finished: an flock beside the SQLite file.
+
+The kernel frees it when its holder dies, however it dies. A holder that stands still (a stopped process) keeps it;
+waiters then report it by pid.
+"""
+
+import contextlib
+import fcntl
+import logging
+import os
+import random
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from hpo.errors import StorageError
+
+log = logging.getLogger(__name__)
+
+REPORT_SECONDS = 30.0
+FOR_SECONDS = 600.0
+
+
+class LockLostError(StorageError):
+    """The lock's file was removed or replaced while it was held, so that others may hold its successor."""
+
+
+class StudyLock:
+    """The lock of one study.
+
+    Args:
+        path: the lock's file; made when missing.
+        for_seconds: how long to wait for it before giving up.
+    """
+
+    def __init__(self, path: Path, *, for_seconds: float = FOR_SECONDS) -> None:
+        self._path = path
+        self._for_seconds = for_seconds
+
+    @contextlib.contextmanager
+    def hold(self) -> Iterator[Callable[[], None]]:
+        """Waits for the lock and holds it; yields a function that raises if it was lost meanwhile.
+
+        Raises:
+            StorageError: it could not be had in time; the message names the holder.
+        """
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        fd = self._acquire()
+        try:
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, str(os.getpid()).encode(), 0)
+            yield lambda: self._check(fd)
+        finally:
+            os.close(fd)  # frees the flock
+
+    def _acquire(self) -> int:
+        began = time.monotonic()
+        reported = False
+        while True:
+            fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self._check(fd)  # it may have been removed between open and flock
+                return fd
+            except BlockingIOError:
+                holder = os.pread(fd, 32, 0).decode(errors="replace") or "unknown"
+                os.close(fd)
+            except LockLostError:
+                os.close(fd)
+                continue
+            waited = time.monotonic() - began
+            if waited > self._for_seconds:
+                raise StorageError(
+                    f"process {holder} has held the study's lock {self._path} for over {waited:.0f} s; "
+                    "continue it (kill -CONT) or end it"
+                )
+            if waited > REPORT_SECONDS and not reported:
+                reported = True
+                log.warning("process %s has held the study's lock for %.0f s: is it stopped?", holder, waited)
+            time.sleep(random.uniform(0.005, 0.05))
+
+    def _check(self, fd: int) -> None:
+        try:
+            there = self._path.stat()
+        except FileNotFoundError as error:
+            raise LockLostError(f"the study's lock {self._path} was removed while it was held") from error
+        ours = os.fstat(fd)
+        if (there.st_dev, there.st_ino) != (ours.st_dev, ours.st_ino):
+            raise LockLostError(f"the study's lock {self._path} was replaced while it was held")

@@ -1,0 +1,172 @@
+"""Rows as frozen values: what the store hands out."""
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter
+
+from hpo.space import Domain, Params, Space
+from hpo.study import StudyDef
+from hpo.trial import Cause, Result
+
+SPACES: TypeAdapter[dict[str, dict[str, Domain]]] = TypeAdapter(dict[str, dict[str, Domain]])
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, ser_json_inf_nan="strings")
+
+
+class DataRecord(_Record):
+    """What a study's data are, by content.
+
+    Attributes:
+        shape: (timesteps, channels) of one window.
+        n_train: windows outside the test part.
+        sha256: of the data set. split_sha256: of the split of its training part.
+    """
+
+    name: str
+    sha256: str
+    split_sha256: str
+    shape: tuple[int, int]
+    n_train: int
+    classes: tuple[str, ...]
+
+
+class StudyRecord(_Record):
+    """A study as it was created."""
+
+    study_id: int
+    name: str
+    definition: StudyDef
+    digest: str
+    spaces: dict[str, Space]
+    data: DataRecord
+    versions: dict[str, str]
+    created_at: float
+    stop_requested: bool
+
+
+class Claim(_Record):
+    """A trial that a worker owns until its lease runs out.
+
+    Attributes:
+        model, training: complete settings, fixed ones included.
+        artifacts: folder for the trial's files, relative to the artifact root.
+        taken_over: it was somebody's before.
+    """
+
+    number: int
+    attempt: int
+    seed: int
+    family: str
+    model: Params
+    training: Params
+    artifacts: str
+    taken_over: bool
+
+
+class Idle(_Record):
+    """Nothing to claim now, but the budget has not ended: a running trial may be lost."""
+
+
+class Over(_Record):
+    """Nothing to claim any more.
+
+    Attributes:
+        reason: "trials", "hours", "gpu_hours", "stop" or "failed".
+        detail: for "failed", what the last failed trial said.
+    """
+
+    reason: str
+    detail: str = ""
+
+
+class Orders(_Record):
+    """What a worker learns when it renews its leases.
+
+    Attributes:
+        lost: numbers of trials that are no longer its own.
+        stop: somebody asked the study's workers to drain.
+        seconds_left: until the time budget ends, if nothing changes; None means no limit.
+    """
+
+    lost: tuple[int, ...]
+    stop: bool
+    seconds_left: float | None
+
+
+class TrialRecord(_Record):
+    """One trial, as Optuna and our own row know it.
+
+    Attributes:
+        state: Optuna's, in lower case: complete, pruned, fail, running, waiting.
+        params: what the sampler chose.
+        last_step: the last reported step; None before the first.
+        worker: who owns it or finished it.
+    """
+
+    number: int
+    state: str
+    value: float | None
+    params: Params
+    last_step: int | None = None
+    last_value: float | None = None
+    seed: int | None = None
+    attempt: int = 0
+    losses: int = 0
+    worker: str | None = None
+    cause: Cause | None = None
+    outcome: Result | None = None
+    artifacts: str | None = None
+    leased_at: float | None = None
+    finished_at: float | None = None
+    live: bool = False
+
+
+class WorkerRecord(_Record):
+    """A supervisor that works or worked on a study; `alive` means heard of within one lease."""
+
+    worker: str
+    host: str
+    pid: int
+    slots: int
+    started_at: float
+    seen_at: float
+    left_at: float | None
+    alive: bool
+
+
+class Best(_Record):
+    """The best completed trial."""
+
+    trial: int
+    value: float
+    params: Params
+
+
+class Use(_Record):
+    """How much of one budget is used; `limit` None means none was set."""
+
+    used: float
+    limit: float | None
+
+
+class Status(_Record):
+    """A study at one moment: what `hpo status --json` prints.
+
+    Attributes:
+        state: waiting (no worker yet), running, stopping, stopped, interrupted (work left, no worker), ended, failed.
+        failures: cause -> number of trials, for every end but completed and pruned.
+        seconds: training (in fit) and overhead (the rest of the finished trials' time).
+    """
+
+    study: str
+    state: str
+    metric: str
+    counts: dict[str, int]
+    budget: dict[str, Use]
+    best: Best | None
+    failures: dict[str, int]
+    workers: tuple[WorkerRecord, ...]
+    seconds: dict[str, float]
+    running: tuple[TrialRecord, ...]
+    max_steps: int
+    last_failure: str = ""

@@ -1,0 +1,252 @@
+"""Study files: read, with every mistake named at once; stored as JSON; told apart by what may not change."""
+
+import hashlib
+import json
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from hpo.errors import StudyFileError, nearest
+from hpo.folders import names
+from hpo.study_file import ENTRY, FORMS, LATER, StudyDef, Train, shown
+
+__all__ = ["MAX_BYTES", "StudyDef", "differences", "digest", "from_json", "load", "to_json"]
+
+# A study file is written by hand; anything larger is the wrong file.
+MAX_BYTES = 1 << 20
+
+# May change under an old name: they say how long and how patiently, not what is searched. Data go by their hash.
+_FREE = ("budget", "train.stall_minutes", "data.path")
+
+_LATER_VALUES = {
+    "split.by": {"predefined"},
+    "search.sampler": {"qmc", "grid", "cmaes", "gp"},
+    "search.pruner": {"successive-halving", "percentile", "patient", "wilcoxon"},
+    "search.duplicates": {"skip"},
+}
+_LATER_KEYS = {"notify", "train.augment", "train.augmentation", "train.ema", "train.warm_up"}
+
+
+def load(path: Path) -> StudyDef:
+    """The study that a TOML file defines.
+
+    `data.path` stays as it is written: relative to the folder of the study file.
+
+    Raises:
+        StudyFileError: the file cannot be read, is no TOML, or says something wrong; all mistakes at once.
+    """
+    source = str(path)
+    raw = _read(path)
+    definition, problems = _build(raw)
+    problems += _contradictions(raw)
+    if problems or definition is None:
+        raise StudyFileError(source, problems)
+    return definition
+
+
+def to_json(definition: StudyDef) -> str:
+    """The definition as canonical JSON: sorted keys, defaults included."""
+    return json.dumps(definition.plain(), sort_keys=True, separators=(",", ":"))
+
+
+def from_json(text: str) -> StudyDef:
+    """The definition that `to_json` wrote.
+
+    Raises:
+        StudyFileError: the text is none, or was written by a version that knows other keys.
+    """
+    try:
+        raw = json.loads(text)
+    except ValueError as error:
+        raise StudyFileError("stored study", [f"is no JSON: {error}"]) from error
+    definition, problems = _build(_tuples(raw))
+    if definition is None:
+        raise StudyFileError("stored study", problems)
+    return definition
+
+
+def digest(definition: StudyDef) -> str:
+    """SHA-256 of everything that may not change under an old name (all but `_FREE`)."""
+    fixed = {key: value for key, value in sorted(_flat(definition.plain()).items()) if not _free(key)}
+    return hashlib.sha256(json.dumps(fixed, separators=(",", ":")).encode()).hexdigest()
+
+
+def differences(old: StudyDef, new: StudyDef) -> list[str]:
+    """What keeps `new` from going on under the name of `old`: ``key: old -> new``, free keys left out."""
+    before, after = _flat(old.plain()), _flat(new.plain())
+    return [
+        f"{key}: {_plain(before, key)} -> {_plain(after, key)}"
+        for key in dict.fromkeys([*before, *after])
+        if not _free(key) and (key not in before or key not in after or _plain(before, key) != _plain(after, key))
+    ]
+
+
+def _plain(flat: Mapping[str, Any], key: str) -> str:
+    return json.dumps(flat[key]) if key in flat else "(not set)"
+
+
+def _free(key: str) -> bool:
+    return any(key == free or key.startswith(f"{free}.") for free in _FREE)
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Dotted keys of all leaves that are set; an empty table has none."""
+    flat: dict[str, Any] = {}
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{name}.")
+        elif value is not None:
+            flat[f"{prefix}{name}"] = value
+    return flat
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except FileNotFoundError as error:
+        raise StudyFileError(str(path), ["there is no such file"]) from error
+    except OSError as error:
+        raise StudyFileError(str(path), [f"the file cannot be read: {error.strerror}"]) from error
+    if len(content) > MAX_BYTES:
+        raise StudyFileError(str(path), ["the file is larger than 1 MiB; a study file has a few lines"])
+    try:
+        # Editors on Windows put a byte-order mark in front, which TOML does not know.
+        raw = tomllib.loads(content.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise StudyFileError(str(path), [f"line {line} is not UTF-8; save the file with that encoding"]) from error
+    except (ValueError, RecursionError) as error:
+        # ValueError also covers whole numbers of more digits than Python converts.
+        detail = "tables or lists lie too deep in each other" if isinstance(error, RecursionError) else str(error)
+        raise StudyFileError(str(path), [f"is not valid TOML: {detail}"]) from error
+    frozen: dict[str, Any] = _tuples(raw)
+    return frozen
+
+
+def _tuples(value: Any) -> Any:
+    """Lists as tuples: a strict model takes no list for a tuple."""
+    if isinstance(value, dict):
+        return {name: _tuples(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return tuple(_tuples(inner) for inner in value)
+    return value
+
+
+def _build(raw: object) -> tuple[StudyDef | None, list[str]]:
+    try:
+        return StudyDef.model_validate(raw), []
+    except ValidationError as error:
+        # One mistake in a union is reported once for each of its members.
+        problems = dict.fromkeys(_problem(details, raw) for details in error.errors(include_url=False))
+        firsts: dict[str, str] = {}
+        for key, text in problems:
+            firsts.setdefault(key, text)
+        return None, [f"{key}: {text}" if key else text for key, text in firsts.items()]
+
+
+def _problem(details: ErrorDetails, raw: object) -> tuple[str, str]:
+    """Key and wording of one of pydantic's errors. None of pydantic's own words get through."""
+    key, accepted, table = _locate(details["loc"], raw)
+    got = details["input"]
+    match details["type"]:
+        case "value_error":
+            return key, str(details["ctx"]["error"])
+        case "missing":
+            return key, f"is missing; accepted: {accepted}"
+        case "extra_forbidden":
+            name = str(details["loc"][-1])
+            if key in _LATER_KEYS:
+                return key, f"{LATER}; leave it out"
+            return key, f"unknown key; {nearest(name, table.model_fields)}"
+        case "less_than_equal" if key == "split.repeats":
+            return key, f"got {shown(got)}; repeated folds are {LATER}, accepted: 1"
+        case "literal_error" if isinstance(got, str):
+            place = key.removesuffix(".name")  # pruner = "x" is short for { name = "x" }
+            if got in _LATER_VALUES.get(place, ()):
+                return place, f"{got!r} is {LATER}; accepted: {accepted}"
+            choices = re.findall("'([^']*)'", details["ctx"]["expected"])
+            return place, f"got {shown(got)}; {nearest(got, choices)}"
+        case "union_tag_not_found" if key.removeprefix("space.") in names("models"):
+            return key, f"a table for one family is {LATER}; entries of [space] hold for all families that have them"
+        case _:
+            return key, f"got {shown(got)}; accepted: {accepted}"
+
+
+def _locate(loc: tuple[int | str, ...], raw: Any) -> tuple[str, str, type[BaseModel]]:
+    """Dotted key, accepted values and table of an error's place.
+
+    What follows a field that is no table (a list's index, the member of a union) is left out: the field's own
+    description covers it.
+    """
+    table: type[BaseModel] = StudyDef
+    key, accepted, rest = "", "tables and keys", loc
+    if len(loc) >= 2 and loc[0] == "space":
+        key, accepted, rest = f"space.{_printable(loc[1])}", ENTRY, loc[3:]
+        # the short forms have no keys of their own
+        if len(loc) == 2 or not isinstance(raw["space"][loc[1]], Mapping):
+            return key, accepted, table
+        table = FORMS[str(loc[2])]
+    for i, part in enumerate(rest):
+        field = table.model_fields.get(str(part))
+        key = f"{key}.{_printable(part)}".lstrip(".")
+        if field is None:
+            break
+        accepted = field.description or ""
+        if part == "when" and len(rest) > i + 1:
+            key = f"{key}.{_printable(rest[i + 1])}"
+        if not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
+            break
+        table = field.annotation
+    return key, accepted, table
+
+
+def _printable(part: int | str) -> str:
+    text = str(part)
+    return text if text.isprintable() else repr(text)
+
+
+def _contradictions(raw: Mapping[str, Any]) -> list[str]:
+    """What is wrong between keys that are fine one by one. Judges the raw file, so that it comes with all else."""
+    tables = {name: value for name, value in raw.items() if isinstance(value, Mapping)}
+    problems = _data(tables.get("data", {})) + _pruner(tables.get("search", {}), tables.get("train", {}))
+    split = tables.get("split", {})
+    folds = split.get("folds", 1)
+    if isinstance(folds, int) and folds > 1 and "validation" in split:
+        problems.append(f"split.validation: has no effect with {folds} folds: each is the validation part once")
+    if "budget" in tables and not {"trials", "hours"} & set(tables["budget"]):
+        problems.append("budget: has no end; give trials, hours, or both")
+    return problems
+
+
+def _data(data: Mapping[str, Any]) -> list[str]:
+    source = data.get("source")
+    problems = []
+    if source == "bundled":
+        if "name" not in data:
+            problems.append("data.name: is missing; accepted: the name of a data set that comes with aeon")
+        if "path" in data:
+            problems.append("data.path: source 'bundled' brings its own files; leave it out and give data.name")
+    elif source in names("data"):
+        if "path" not in data:
+            problems.append(f"data.path: is missing; accepted: where the files of {source!r} lie")
+        if "name" in data and source != "ucr":
+            problems.append(f"data.name: source {source!r} holds one data set; leave it out")
+    return problems
+
+
+def _pruner(search: Mapping[str, Any], train: Mapping[str, Any]) -> list[str]:
+    pruner = search.get("pruner")
+    if not isinstance(pruner, Mapping) or "min_epochs" not in pruner:
+        return []
+    least, most = pruner["min_epochs"], train.get("max_epochs", Train().max_epochs)
+    if pruner.get("name") == "none":
+        return ["search.pruner.min_epochs: has no effect with the pruner 'none'; leave it out"]
+    if isinstance(least, int) and isinstance(most, int) and 1 <= most <= least:
+        return [f"search.pruner.min_epochs: got {shown(least)}; accepted: less than train.max_epochs, {most}"]
+    return []

@@ -1,0 +1,280 @@
+"""What a study file may hold: one frozen model per table of the TOML.
+
+A field's `description` is the end of the sentence "accepted: ..." in an error message. How a file is read and how
+mistakes are worded is `hpo.study`'s business.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
+
+from hpo.errors import nearest
+from hpo.folders import names
+from hpo.scores import METRICS
+from hpo.space import Scalar, same
+
+LATER = "known, but not built yet"
+
+# Beyond 2**53 a whole number no longer survives the way through JSON and a database's floats.
+_Whole = Annotated[int, Field(ge=-(2**53), le=2**53)]
+_Number = _Whole | float
+_Scalar = bool | _Whole | float | str
+_Positive = Annotated[float, Field(gt=0)]
+
+
+def shown(value: object) -> str:
+    """A value as an error message shows it: how TOML spells it, shortened, and what kind it is."""
+    match value:
+        case bool():
+            return f"{str(value).lower()} (boolean)"
+        case int():
+            return f"{value if abs(value) < 1e30 else 'a huge number'} (whole number)"
+        case float():
+            return f"{value} (decimal number)"
+        case str():
+            return f"{value if len(value) <= 60 else value[:57] + '...'!r} (text)"
+        case list() | tuple():
+            inner = ", ".join(shown(v).rsplit(" (", 1)[0] for v in value[:4])
+            return f"[{inner}{', ...' if len(value) > 4 else ''}] (list)"
+        case Mapping():
+            return f"{{ {', '.join(map(str, value))} }} (table)" if value else "{} (table)"
+        case _:
+            return f"{value} (date or time)"
+
+
+def _check_known(kind: str, found: Iterable[str], known: Collection[str]) -> None:
+    unknown = [f"unknown {kind} {name!r}; {nearest(name, known)}" for name in found if name not in known]
+    if unknown:
+        raise ValueError("; ".join(unknown))
+
+
+class Table(BaseModel):
+    """One table of the file. Strict: "60" is no number, 1 is no boolean, and no key is ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Data(Table):
+    """Where the windows come from."""
+
+    source: str = Field(description="the name of a module in hpo/data")
+    path: str | None = Field(None, min_length=1, description="a path, relative to the study file")
+    name: str | None = Field(None, min_length=1, description="the name of one data set of the source")
+
+    @field_validator("source")
+    @classmethod
+    def _source(cls, value: str) -> str:
+        _check_known("source", [value], names("data"))
+        return value
+
+
+class Split(Table):
+    """How the training part of the data is cut. The test part is never touched."""
+
+    by: Literal["group", "stratified"] = Field(
+        description="'group' (no subject lies in two parts) or 'stratified' (class shares are kept)"
+    )
+    folds: int = Field(1, ge=1, description="a whole number from 1; 1 is one held-out part, more is k-fold")
+    repeats: int = Field(1, ge=1, le=1, description=f"1 (repeated folds are {LATER})")
+    validation: float = Field(0.2, gt=0, le=0.5, description="a number above 0, up to 0.5")
+    stopping: float = Field(0.0, ge=0, lt=0.5, description="a number from 0 to less than 0.5")
+    seed: int = Field(0, ge=0, lt=2**32, description="a whole number from 0 to 4294967295")
+
+
+class Model(Table):
+    """Which families are searched."""
+
+    family: tuple[str, ...] = Field(min_length=1, description="a family's name, or a list of different ones")
+    max_parameters: int | None = Field(None, ge=1, description="a whole number from 1; leave it out for no limit")
+
+    @field_validator("family", mode="before")
+    @classmethod
+    def _one_or_more(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
+    @field_validator("family")
+    @classmethod
+    def _families(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        _check_known("family", value, names("models"))
+        if len(set(value)) < len(value):
+            raise ValueError(f"got {shown(value)}; every family counts once")
+        return value
+
+
+_WHEN = "a table of parents, each with the value or the list of values for which this counts: { cell = 'lstm' }"
+When = Annotated[dict[str, Annotated[tuple[_Scalar, ...], Field(min_length=1)]] | None, Field(description=_WHEN)]
+
+
+class _Entry(Table):
+    when: When = None
+
+    @field_validator("when", mode="before")
+    @classmethod
+    def _lists(cls, value: object) -> object:
+        if not isinstance(value, Mapping):
+            return value
+        if not value:
+            raise ValueError("is empty; leave it out to keep the family's own condition")
+        return {name: v if isinstance(v, tuple) else (v,) for name, v in value.items()}
+
+
+class Range(_Entry):
+    """All numbers between two ends.
+
+    Attributes:
+        log: whether the logarithm is sampled evenly; None keeps the family's way.
+        step: of whole numbers; None is 1.
+    """
+
+    low: _Number = Field(description="a finite number")
+    high: _Number = Field(description="a finite number")
+    log: bool | None = Field(None, description="true or false")
+    step: int | None = Field(None, ge=1, description="a whole number from 1")
+
+    @model_validator(mode="after")
+    def _ends(self) -> "Range":
+        wrong = []
+        if self.low > self.high:
+            wrong.append(f"low is {self.low}, which is greater than high, {self.high}")
+        if self.log and self.low <= 0:
+            wrong.append(f"low is {self.low}, but a log scale needs low above 0")
+        if self.log and self.step not in (None, 1):
+            wrong.append(f"step is {self.step}, but a log scale knows no step; leave out one of both")
+        if wrong:
+            raise ValueError("; ".join(wrong))
+        return self
+
+
+class Choices(_Entry):
+    """One of a list of values."""
+
+    choices: tuple[_Scalar, ...] = Field(description="a list of at least one number, text or boolean")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, value: object) -> object:
+        return {"choices": value} if isinstance(value, tuple) else value
+
+    @field_validator("choices")
+    @classmethod
+    def _distinct(cls, value: tuple[Scalar, ...]) -> tuple[Scalar, ...]:
+        if not value:
+            raise ValueError("the list of choices is empty; give it at least one value")
+        twice = [v for i, v in enumerate(value) if any(same(v, earlier) for earlier in value[:i])]
+        if twice:
+            raise ValueError(f"got {shown(twice[0])} twice; every choice counts once")
+        return value
+
+
+class Value(_Entry):
+    """One value that is not searched."""
+
+    value: _Scalar = Field(description="a finite number, a text or a boolean")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, value: object) -> object:
+        return value if isinstance(value, Mapping | Value) else {"value": value}
+
+
+FORMS: dict[str, type[_Entry]] = {"range": Range, "choices": Choices, "value": Value}
+ENTRY = "a value, a list of choices, { low, high, log, step, when }, { choices, when } or { value, when }"
+
+
+def _form(raw: object) -> str | None:
+    match raw:
+        case Range() | Mapping() if isinstance(raw, Range) or {"low", "high"} & set(raw):
+            return "range"
+        case Choices() | tuple():
+            return "choices"
+        case Value() | bool() | int() | float() | str():
+            return "value"
+        case Mapping():
+            return next((form for form in ("choices", "value") if form in raw), None)
+        case _:
+            return None
+
+
+Entry = Annotated[
+    Annotated[Range, Tag("range")] | Annotated[Choices, Tag("choices")] | Annotated[Value, Tag("value")],
+    Discriminator(_form),
+]
+
+
+class Pruner(Table):
+    """What ends hopeless trials early."""
+
+    name: Literal["median", "hyperband", "none"] = Field(description="'median', 'hyperband' or 'none'")
+    min_epochs: int = Field(5, ge=1, description="a whole number from 1")
+
+
+class Search(Table):
+    """How the next trial's hyperparameters are found."""
+
+    sampler: Literal["tpe", "random"] = Field("tpe", description="'tpe' or 'random'")
+    pruner: Pruner = Field(
+        Pruner(name="hyperband"), description="'median', 'hyperband', 'none', or a table { name, min_epochs }"
+    )
+    duplicates: Literal["reseed"] = Field("reseed", description="'reseed'")
+
+    @field_validator("pruner", mode="before")
+    @classmethod
+    def _by_name(cls, value: object) -> object:
+        return {"name": value} if isinstance(value, str) else value
+
+
+class Train(Table):
+    """What the study fixes for the training of every trial."""
+
+    metric: str = Field("accuracy", description="one of " + ", ".join(METRICS))
+    max_epochs: int = Field(60, ge=1, description="a whole number from 1")
+    patience: int = Field(10, ge=1, description="a whole number from 1")
+    optimizer: Literal["adam", "adamw"] = Field("adamw", description="'adam' or 'adamw'")
+    scaling: Literal["channel", "sample", "none"] = Field("channel", description="'channel', 'sample' or 'none'")
+    threads: int = Field(1, ge=1, description="a whole number from 1")
+    stall_minutes: _Positive = Field(10.0, description="a finite number above 0")
+
+    @field_validator("metric", mode="before")
+    @classmethod
+    def _single(cls, value: object) -> object:
+        if isinstance(value, tuple) and len(value) > 1:
+            raise ValueError(f"got {shown(value)}; several metrics are {LATER}, name one")
+        return value[0] if isinstance(value, tuple) and value else value
+
+    @field_validator("metric")
+    @classmethod
+    def _metric(cls, value: str) -> str:
+        _check_known("metric", [value], METRICS)
+        return value
+
+
+class Budget(Table):
+    """When the study has ended; None means no limit, whichever limit comes first counts."""
+
+    trials: int | None = Field(None, ge=1, description="a whole number from 1")
+    hours: _Positive | None = Field(None, description="a finite number above 0")
+    trial_minutes: _Positive | None = Field(None, description="a finite number above 0")
+    gpu_hours: _Positive | None = Field(None, description="a finite number above 0")
+    retries: int = Field(3, ge=0, description="a whole number from 0")
+    max_consecutive_failures: int = Field(5, ge=1, description="a whole number from 1")
+
+
+class StudyDef(Table):
+    """A whole study file; `space` holds the user's entries only, before they meet the family's default space."""
+
+    name: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$",
+        description="1 to 64 of a-z, 0-9, '.', '_', '-', of which the first is a letter or a digit",
+    )
+    data: Data = Field(description="a table [data]")
+    split: Split = Field(description="a table [split]")
+    model: Model = Field(description="a table [model]")
+    space: dict[str, Entry] = Field(default_factory=dict, description="a table [space]")
+    search: Search = Field(Search(), description="a table [search]")
+    train: Train = Field(Train(), description="a table [train]")
+    budget: Budget = Field(description="a table [budget]")
+
+    def plain(self) -> dict[str, Any]:
+        """The definition as JSON-ready values, defaults included."""
+        return self.model_dump(mode="json")

@@ -1,0 +1,170 @@
+"""The values that cross the process boundary: what a trial is told, what it reports, how it ended.
+
+Everything here turns into JSON and back. It knows neither the database nor Keras.
+"""
+
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from hpo.space import Params
+
+
+class Cause(StrEnum):
+    """Why a trial ended."""
+
+    COMPLETED = "completed"
+    PRUNED = "pruned"
+    BUDGET = "budget"
+    DIVERGED = "diverged"
+    TOO_LARGE = "too large"
+    OUT_OF_MEMORY = "out of memory"
+    TIMED_OUT = "timed out"
+    STALLED = "stalled"
+    POISON = "poison"
+    BUG = "bug"
+
+
+# Ends that say something about the parameters: the sampler is told that they violate a constraint.
+INFEASIBLE = frozenset(
+    {Cause.DIVERGED, Cause.TOO_LARGE, Cause.OUT_OF_MEMORY, Cause.TIMED_OUT, Cause.STALLED, Cause.POISON}
+)
+
+
+class _Value(BaseModel):
+    # A loss may be infinite: JSON has no word for it, so it travels as a string.
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+
+
+class TrainSettings(_Value):
+    """What the study fixes for all of its trials (`[train]` of the study file)."""
+
+    metric: str
+    max_epochs: int
+    patience: int
+    optimizer: Literal["adam", "adamw"]
+    scaling: Literal["channel", "sample", "none"]
+    threads: int
+    max_parameters: int | None
+
+
+class FoldParts(_Value):
+    """Folders of one fold's split parts, each with x.npy, y.npy and perhaps groups.npy.
+
+    `stopping` is None where the part that ranks the trials also stops their epochs.
+    """
+
+    train: str
+    stopping: str | None
+    validation: str
+
+
+class TrialSpec(_Value):
+    """Everything that a trial's process needs; it needs nothing else, and no database.
+
+    Attributes:
+        study, number, attempt: which trial this is, and for which time it is tried (from 1).
+        seed: all randomness of the trial derives from it.
+        family: a module of hpo/models.
+        model: keyword arguments of the family's `build`.
+        training: the hyperparameters of training (learning_rate, batch_size, ...).
+        settings: what the study fixes.
+        folds: where the arrays lie.
+        classes: class names in label order.
+        artifacts: folder that the trial may write its files into.
+    """
+
+    study: str
+    number: int
+    attempt: int
+    seed: int
+    family: str
+    model: Params
+    training: Params
+    settings: TrainSettings
+    folds: tuple[FoldParts, ...]
+    classes: tuple[str, ...]
+    artifacts: str
+
+
+class Epoch(_Value):
+    """One finished epoch, sent up by the trial.
+
+    Attributes:
+        step: epochs since the trial's start over all folds, from 0: fold * max_epochs + epoch.
+        value: what the pruner sees: the metric of this epoch, averaged with the scores of the finished folds.
+        logs: every metric of the epoch by name, validation ones with the prefix ``val_``.
+    """
+
+    kind: Literal["epoch"] = "epoch"
+    fold: int
+    epoch: int
+    step: int
+    value: float
+    seconds: float
+    logs: dict[str, float]
+
+
+class Started(_Value):
+    """The trial's process executed its first TensorFlow operation."""
+
+    kind: Literal["started"] = "started"
+    seconds: float
+    """From the fork to the end of that operation."""
+
+
+class Result(_Value):
+    """How a trial ended, sent once as its last message.
+
+    Attributes:
+        cause: COMPLETED, or why there is no score.
+        value: the score that ranks trials (mean over folds); None unless completed.
+        detail: a sentence or a traceback for humans.
+        metrics: every validation metric, mean over folds.
+        parameters: weights of the model, scaling layer excluded; None if it was never built.
+        epochs: trained over all folds. best_epochs: the epoch kept in each fold, from 1.
+        seconds: by phase (``data``, ``build``, ``fit``, ``score``) and ``total``.
+        peak_memory: the process's largest resident size, bytes.
+        weights_sha256, curve_sha256: of the last fold's final weights and of all loss curves.
+    """
+
+    kind: Literal["result"] = "result"
+    cause: Cause
+    value: float | None = None
+    detail: str = ""
+    metrics: dict[str, float] = Field(default_factory=dict)
+    fold_values: tuple[float, ...] = ()
+    parameters: int | None = None
+    epochs: int = 0
+    best_epochs: tuple[int, ...] = ()
+    seconds: dict[str, float] = Field(default_factory=dict)
+    peak_memory: int | None = None
+    weights_sha256: str | None = None
+    curve_sha256: str | None = None
+    versions: dict[str, str] = Field(default_factory=dict)
+
+
+class Stop(_Value):
+    """Sent down to a trial: end in order, for this reason."""
+
+    kind: Literal["stop"] = "stop"
+    cause: Cause
+
+
+Message = Annotated[Epoch | Started | Result | Stop, Field(discriminator="kind")]
+_MESSAGE: TypeAdapter[Message] = TypeAdapter(Message)
+
+
+def encode(message: Epoch | Started | Result | Stop) -> bytes:
+    """The message as one line."""
+    return message.model_dump_json().encode() + b"\n"
+
+
+def decode(line: bytes) -> Any:
+    """The message in one line.
+
+    Raises:
+        pydantic.ValidationError: the line is none.
+    """
+    return _MESSAGE.validate_json(line)

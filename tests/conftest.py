@@ -1,0 +1,108 @@
+"""What every test shares: a clean environment, the shared data, and the rule that no process stays behind."""
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+import hypothesis
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+# Set by .ci/run, where nothing may be missing.
+NO_SKIP = os.environ.get("HPO_TEST_NO_SKIP", "0") not in ("", "0")
+# Found in the environment of every process that this run starts, however deep, and of no other.
+MARK = f"{os.getpid()}-{time.time_ns()}"
+SETTLE_SECONDS = 5.0  # that a test's processes have to be gone after it
+
+# Done here, before any test module is imported: TensorFlow reads its variables once, when it is imported.
+for _name in [name for name in os.environ if name.startswith("HPO_")]:
+    del os.environ[_name]
+os.environ.update(
+    PYTEST_RUN=MARK,
+    TZ="UTC",
+    KERAS_BACKEND="tensorflow",
+    TF_CPP_MIN_LOG_LEVEL="3",
+    TF_ENABLE_ONEDNN_OPTS="0",
+    # One thread, as trials have: sums come out the same in every run.
+    OMP_NUM_THREADS="1",
+    TF_NUM_INTEROP_THREADS="1",
+    TF_NUM_INTRAOP_THREADS="1",
+)
+time.tzset()
+
+# The same examples in every run, and no limit of time for one: the machine may be busy.
+hypothesis.settings.register_profile("hpo", deadline=None, derandomize=True, database=None)
+hypothesis.settings.load_profile("hpo")
+
+
+class Require(Protocol):
+    """The type of the fixture `require`."""
+
+    def __call__(self, condition: object, reason: str, *, optional: bool = False) -> None:
+        """See the fixture."""
+
+
+def _require(condition: object, reason: str, *, optional: bool = False) -> None:
+    if condition:
+        return
+    if NO_SKIP and not optional:
+        pytest.fail(f"missing here, and HPO_TEST_NO_SKIP is set: {reason}", pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def require() -> Require:
+    """Skips a test that the machine cannot run: ``require(shutil.which("postgres"), "needs PostgreSQL")``.
+
+    The only way to skip. Under HPO_TEST_NO_SKIP it fails instead, unless `optional` is true: that is for what no
+    package brings, such as the right to mount a file system.
+    """
+    return _require
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real data sets that lies beside the repository on the project's machines."""
+    folder = ROOT.parent / "shared" / "data"
+    _require(folder.is_dir(), "needs the data sets of ../shared/data")
+    return folder
+
+
+def _processes() -> dict[int, str]:
+    """Our children, and all processes that inherited our mark: pid -> command line. None without /proc (macOS)."""
+    found = {}
+    marked = f"PYTEST_RUN={MARK}".encode()
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            if parent != os.getpid() and marked not in (folder / "environ").read_bytes().split(b"\0"):
+                continue
+            command = (folder / "cmdline").read_text().replace("\0", " ").strip() or "(ended, but nobody waited for it)"
+        except OSError:  # gone meanwhile, or another user's
+            continue
+        # Python's own helper: one for a process that uses multiprocessing, ends with it
+        if "multiprocessing.resource_tracker" not in command:
+            found[int(folder.name)] = command
+    return found
+
+
+@pytest.fixture(autouse=True)
+def _no_process_left_behind() -> Iterator[None]:
+    """Fails a test that leaves a process behind, and ends the process so that the next test is not disturbed.
+
+    Fixtures of a wider scope are set up before this one, so the processes they own do not count.
+    """
+    before = _processes().keys()
+    yield
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while left := {pid: command for pid, command in _processes().items() if pid not in before}:
+        if time.monotonic() > deadline:
+            for pid in left:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            pytest.fail("left behind: " + "; ".join(f"{pid} {command}" for pid, command in left.items()), pytrace=False)
+        time.sleep(0.05)

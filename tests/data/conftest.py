@@ -1,0 +1,34 @@
+"""What the tests of the cache share."""
+
+from pathlib import Path
+
+import pytest
+
+from hpo.data import Dataset, ucr
+from tests.data.files import write_pair
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Path:
+    """The beginning of the made-up data set's files."""
+    return write_pair(tmp_path / "files")
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    """A cache's root that is not there yet."""
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Grows by one whenever the source parses its files."""
+    happened: list[str] = []
+    original = ucr.read
+
+    def read(path: Path | None, name: str | None) -> Dataset:
+        happened.append(str(path))
+        return original(path, name)
+
+    monkeypatch.setattr(ucr, "read", read)
+    return happened

@@ -1,0 +1,283 @@
+"""UCI HAR: every layout that is read, and every kind of bad file, as tiny files."""
+
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hpo.data import Dataset, Part, uci_har
+from hpo.errors import DataError
+
+N_TRAIN, N_TEST, STEPS = 6, 4, 5
+
+
+def har_value(part: str, channel: int, row: int, step: int) -> float:
+    """The number that the made-up UCI HAR files have at this place; all of them differ."""
+    return (0 if part == "train" else 500) + channel * 50 + row * 5 + step + 0.25
+
+
+@pytest.fixture
+def har(tmp_path: Path) -> Path:
+    """A tiny UCI HAR in the original layout: 6 and 4 windows of 5 steps, labels 1, 2, 5, subjects 1-3 and 4."""
+    root = tmp_path / "UCI HAR Dataset"
+    for part, n in (("train", N_TRAIN), ("test", N_TEST)):
+        (root / part / "Inertial Signals").mkdir(parents=True)
+        for c, channel in enumerate(uci_har.CHANNELS):
+            rows = [" ".join(f" {har_value(part, c, row, step):.7e}" for step in range(STEPS)) for row in range(n)]
+            (root / part / "Inertial Signals" / f"{channel}_{part}.txt").write_text("\n".join(rows) + "\n")
+        labels, subjects = ("5 1 2 5 1 2", "1 1 2 2 3 3") if part == "train" else ("1 2 5 1", "4 4 4 4")
+        (root / part / f"y_{part}.txt").write_text(labels.replace(" ", "\n") + "\n")
+        (root / part / f"subject_{part}.txt").write_text(subjects.replace(" ", "\n") + "\n")
+    (root / "activity_labels.txt").write_text("1 WALKING\n2 SITTING\n5 LAYING\n")
+    return root
+
+
+def signal(root: Path, part: str = "train", channel: str = "body_acc_y") -> Path:
+    """One of the made-up signal files."""
+    return root / part / "Inertial Signals" / f"{channel}_{part}.txt"
+
+
+def zipped(folder: Path, to: Path, *, inside: str = "UCI HAR Dataset/") -> Path:
+    """The folder as a zip, with its files under `inside`."""
+    with zipfile.ZipFile(to, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in sorted(folder.rglob("*")):
+            if file.is_file():
+                archive.write(file, inside + file.relative_to(folder).as_posix())
+    return to
+
+
+def same(a: Dataset, b: Dataset) -> bool:
+    """Whether two data sets hold the same."""
+    return a.sha256 == b.sha256 and np.array_equal(a.train.x, b.train.x) and a.classes == b.classes
+
+
+def test_har_folder(har: Path) -> None:
+    """The original layout gives every number at its place, subjects as groups, activities in label order."""
+    data = uci_har.read(har, None)
+    assert isinstance(data.test, Part)
+    for part, name in ((data.train, "train"), (data.test, "test")):
+        n = N_TRAIN if name == "train" else N_TEST
+        expected = [[[har_value(name, c, row, step) for c in range(9)] for step in range(STEPS)] for row in range(n)]
+        np.testing.assert_array_equal(part.x, np.array(expected, dtype=np.float32))
+        assert part.x.flags.c_contiguous
+        assert part.x.dtype == np.float32
+        assert part.y.dtype == np.int64
+    assert data.classes == ("WALKING", "SITTING", "LAYING")
+    assert data.train.y.tolist() == [2, 0, 1, 2, 0, 1]
+    assert data.test.y.tolist() == [0, 1, 2, 0]
+    assert data.train.groups is not None
+    assert data.test.groups is not None
+    assert data.train.groups.tolist() == [1, 1, 2, 2, 3, 3]
+    assert data.test.groups.tolist() == [4, 4, 4, 4]
+    assert data.channels[:4] == ("total_acc_x", "total_acc_y", "total_acc_z", "body_acc_x")
+    assert data.channels[6:] == ("body_gyro_x", "body_gyro_y", "body_gyro_z")
+
+
+def test_har_layouts_are_equal(har: Path, tmp_path: Path) -> None:
+    """The folder, its parent, and a zip with or without the folder, or inside another zip, are the same data set."""
+    data = uci_har.read(har, None)
+    inner = zipped(har, tmp_path / "UCI HAR Dataset.zip")
+    outer = tmp_path / "published.zip"
+    with zipfile.ZipFile(outer, "w") as archive:
+        archive.write(inner, inner.name)
+        archive.writestr("UCI HAR Dataset.names", "a text")
+    bare = zipped(har, tmp_path / "bare.zip", inside="")
+    fingerprint = uci_har.fingerprint(har, None)
+    for path in (tmp_path, inner, bare, outer):
+        assert same(uci_har.read(path, None), data), path
+        assert uci_har.fingerprint(path, None) == fingerprint, path
+
+
+def test_har_without_activity_names(har: Path) -> None:
+    """Without activity_labels.txt the classes are called by their numbers."""
+    (har / "activity_labels.txt").unlink()
+    assert uci_har.read(har, None).classes == ("1", "2", "5")
+
+
+def test_har_missing_files(har: Path) -> None:
+    """Every missing file is listed at once."""
+    signal(har).unlink()
+    (har / "test" / "subject_test.txt").unlink()
+    with pytest.raises(DataError, match="2 of the 22 files are missing") as caught:
+        uci_har.read(har, None)
+    assert "train/Inertial Signals/body_acc_y_train.txt" in str(caught.value)
+    assert "test/subject_test.txt" in str(caught.value)
+    with pytest.raises(DataError, match="2 of the 22 files are missing"):
+        uci_har.fingerprint(har, None)
+
+
+def cut_rows(root: Path) -> None:
+    """One signal ends two rows early."""
+    signal(root).write_text("".join(signal(root).read_text().splitlines(keepends=True)[:-2]))
+
+
+def cut_line(root: Path) -> None:
+    """One signal ends within a row."""
+    signal(root).write_text(signal(root).read_text()[:-20])
+
+
+def cut_labels(root: Path) -> None:
+    """The labels end early."""
+    (root / "test" / "y_test.txt").write_text("1\n2\n")
+
+
+def empty(root: Path) -> None:
+    """One signal is an empty file."""
+    signal(root).write_text("")
+
+
+def words(root: Path) -> None:
+    """One signal holds words."""
+    signal(root).write_text("not numbers at all, alas\n" * N_TRAIN)
+
+
+def short_windows(root: Path) -> None:
+    """One signal has fewer steps than the others."""
+    signal(root).write_text("1 2 3\n" * N_TRAIN)
+
+
+def not_a_number(root: Path) -> None:
+    """A sample holds NaN, another infinity."""
+    lines = signal(root).read_text().splitlines()
+    lines[1] = "1 2 NaN 4 5"
+    lines[3] = "1 2 3 inf NaN"
+    signal(root).write_text("\n".join(lines))
+
+
+def too_large(root: Path) -> None:
+    """A sample holds a number that float32 cannot hold."""
+    signal(root).write_text(signal(root).read_text().replace("e+02", "e+92", 1))
+
+
+def unseen_label(root: Path) -> None:
+    """The test part has a label that training never saw."""
+    (root / "test" / "y_test.txt").write_text("1\n2\n5\n6\n")
+
+
+def one_class(root: Path) -> None:
+    """All samples have one label."""
+    (root / "train" / "y_train.txt").write_text("1\n" * N_TRAIN)
+    (root / "test" / "y_test.txt").write_text("1\n" * N_TEST)
+
+
+def half_subjects(root: Path) -> None:
+    """A subject is no whole number."""
+    (root / "train" / "subject_train.txt").write_text("1.5\n" * N_TRAIN)
+
+
+HAR_FAULTS: list[tuple[Callable[[Path], None], str]] = [
+    (cut_rows, r"body_acc_y_train\.txt has 4 rows, expected 6"),
+    (
+        cut_line,
+        r"body_acc_y_train\.txt: ragged rows: line 6 has 4 values, expected 5 as in most lines \(1 such lines\)",
+    ),
+    (cut_labels, r"y_test\.txt has 2 rows, expected 4"),
+    (empty, r"body_acc_y_train\.txt is empty"),
+    (words, r"body_acc_y_train\.txt: not a table of numbers"),
+    (short_windows, r"body_acc_y_train\.txt has 3 columns, expected 5"),
+    (
+        not_a_number,
+        "train part: 3 NaN or infinite values in 2 of 6 samples, the first at row 1, time step 2, channel 4",
+    ),
+    (too_large, "train part: 1 NaN or infinite values in 1 of 6 samples, the first at row 0, time step 0, channel 4"),
+    (unseen_label, r"test part: labels never seen in training: 6 \(training has: 1, 2, 5\)"),
+    (one_class, r"train part: one class only \(1\)"),
+    (half_subjects, r"groups must be whole numbers, got \[1\.5"),
+]
+
+
+@pytest.mark.parametrize(("fault", "message"), HAR_FAULTS, ids=[fault.__name__ for fault, _ in HAR_FAULTS])
+@pytest.mark.parametrize("layout", ["folder", "zip"])
+def test_har_faults(har: Path, tmp_path: Path, fault: Callable[[Path], None], message: str, layout: str) -> None:
+    """Each kind of bad file is refused with its name and what is wrong with it, in a folder and in a zip."""
+    fault(har)
+    path = har if layout == "folder" else zipped(har, tmp_path / "har.zip")
+    with pytest.raises(DataError, match=message) as caught:
+        uci_har.read(path, None)
+    assert caught.value.exit_code == 3
+
+
+def test_har_reports_all_faults_at_once(har: Path) -> None:
+    """Faults of several files come in one message."""
+    cut_rows(har)
+    cut_labels(har)
+    with pytest.raises(DataError, match=r"body_acc_y_train\.txt has 4 rows.*y_test\.txt has 2 rows"):
+        uci_har.read(har, None)
+
+
+def entry(name: str, mode: int = 0) -> zipfile.ZipInfo:
+    """A zip entry with a Unix mode."""
+    info = zipfile.ZipInfo(name)
+    info.external_attr = mode << 16
+    return info
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (entry("../outside.txt"), r"'\.\./outside\.txt' has '\.\.' in it"),
+        (entry("UCI HAR Dataset/train/../../../x"), r"has '\.\.' in it"),
+        (entry("..\\outside.txt"), r"has '\.\.' in it"),
+        (entry("/etc/outside.txt"), "is an absolute name"),
+        (entry("C:/outside.txt"), "is an absolute name"),
+        (entry("UCI HAR Dataset/link", 0o120777), "'UCI HAR Dataset/link' is a link"),
+    ],
+)
+def test_har_unsafe_zip(har: Path, tmp_path: Path, bad: zipfile.ZipInfo, message: str) -> None:
+    """A zip with an entry that points outside, or is a link, is refused as a whole, nested or not."""
+    path = zipped(har, tmp_path / "har.zip")
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(bad, "target")
+    outer = tmp_path / "outer.zip"
+    with zipfile.ZipFile(outer, "w") as archive:
+        archive.write(path, path.name)
+    for file in (path, outer):
+        with pytest.raises(DataError, match="not safe to read.*" + message):
+            uci_har.read(file, None)
+
+
+def test_har_damaged_zip(har: Path, tmp_path: Path) -> None:
+    """A zip that is cut off, or whose content fails its checksum, is refused by name."""
+    path = tmp_path / "har.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        for file in sorted(har.rglob("*.txt")):
+            archive.write(file, file.relative_to(har).as_posix())
+    whole = path.read_bytes()
+    number = b"1.7125000e+02"  # stands once in it, and loses its digits while its length stays
+    assert whole.count(number) == 1
+    for damaged in (whole[: len(whole) // 2], whole.replace(number, b"9.9999999e+09")):
+        path.write_bytes(damaged)
+        with pytest.raises(DataError, match=r"har\.zip: not a readable folder or zip"):
+            uci_har.read(path, None)
+
+
+@pytest.mark.parametrize("kind", ["absent", "text", "empty folder"])
+def test_har_wrong_path(tmp_path: Path, kind: str) -> None:
+    """A path with nothing, with something else, or with an empty folder is refused by name."""
+    path = tmp_path / "har"
+    if kind == "text":
+        path.write_text("hello")
+    elif kind == "empty folder":
+        path.mkdir()
+    message = {"absent": "does not exist", "text": "not a readable folder or zip", "empty folder": "22 of the 22"}
+    with pytest.raises(DataError, match=message[kind]):
+        uci_har.read(path, None)
+
+
+def test_har_arguments(har: Path) -> None:
+    """A missing path and a needless name are refused."""
+    with pytest.raises(DataError, match="uci_har needs a path"):
+        uci_har.read(None, None)
+    with pytest.raises(DataError, match="takes no name, got 'x'"):
+        uci_har.read(har, "x")
+
+
+def test_changed_file_changes_hash_and_fingerprint(har: Path) -> None:
+    """One digit in one raw file gives another fingerprint and another content hash."""
+    before = uci_har.read(har, None).sha256, uci_har.fingerprint(har, None)
+    file = signal(har, "test")
+    file.write_text(file.read_text().replace("25", "26", 1))
+    assert uci_har.read(har, None).sha256 != before[0]
+    assert uci_har.fingerprint(har, None) != before[1]

@@ -1,0 +1,51 @@
+"""A fork server whose children train nothing. What they do stands in the environment variable FAKE, as JSON.
+
+Keys: epochs, pause (seconds per epoch), and lists of trial numbers: bug (raise), die (SIGKILL themselves in their
+first attempt), poison (SIGKILL themselves always), deaf (never look at orders), mute (say nothing after the start).
+Every start is a line in the file FAKE_DIARY: number, attempt, pid.
+"""
+
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+
+from hpo.forkserver import Server, Work
+from hpo.trial import Cause, Epoch, Result, TrialSpec
+
+PLAN = json.loads(os.environ.get("FAKE", "{}"))
+
+
+def listed(what: str, spec: TrialSpec) -> bool:
+    """Whether the plan has something special for this trial."""
+    return spec.number in PLAN.get(what, [])
+
+
+def train(spec: TrialSpec, report: Callable[[Epoch], None], stop: Callable[[], Cause | None]) -> Result:
+    """Reports a few epochs; the score is a function of the learning rate."""
+    diary = os.environ.get("FAKE_DIARY")
+    if diary:
+        with open(diary, "a") as file:  # noqa: PTH123 - one write in append mode, whole even from two processes
+            file.write(f"{spec.number} {spec.attempt} {os.getpid()} {spec.seed}\n")
+    if listed("bug", spec):
+        raise RuntimeError("planted bug")
+    value = 1.0 - float(spec.training["learning_rate"])
+    for epoch in range(PLAN.get("epochs", 2)):
+        until = time.monotonic() + PLAN.get("pause", 0.02)
+        while time.monotonic() < until:
+            time.sleep(0.01)
+            if stop() is not None and not listed("deaf", spec):
+                return Result(cause=stop() or Cause.PRUNED, epochs=epoch)
+        if not listed("mute", spec):
+            report(Epoch(fold=0, epoch=epoch, step=epoch, value=value, seconds=0.02, logs={"loss": 1.0}))
+        if (listed("die", spec) and spec.attempt == 1) or listed("poison", spec):
+            os.kill(os.getpid(), signal.SIGKILL)
+    return Result(cause=Cause.COMPLETED, value=value, epochs=epoch + 1, seconds={"fit": 0.04, "total": 0.05})
+
+
+if __name__ == "__main__":
+    work = Work(train=train, prepare=lambda _: None, guard=lambda: None)
+    Server(socket.socket(fileno=int(sys.argv[1])), work).serve()

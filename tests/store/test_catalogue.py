@@ -1,0 +1,133 @@
+"""Creating, finding and refusing: what a database of studies answers."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from hpo.errors import DataError, StorageError, StudyFileError, UsageError
+from hpo.settings import Times
+from hpo.store import Claims, Store, connect
+from tests.support import create, definition, open_store, record, work_off
+
+
+def test_the_same_file_again_is_the_same_study(tmp_path: Path) -> None:
+    """A second launch finds the study; its budget may have grown."""
+    store = open_store(tmp_path)
+    create(store, definition(budget={"trials": 2}))
+    claims = Claims(store, "s", "a", Times())
+    assert work_off(claims) == [0, 1]
+    create(store, definition(budget={"trials": 3}))
+    assert work_off(claims) == [2]
+
+
+def test_another_definition_under_an_old_name_is_refused(tmp_path: Path) -> None:
+    """What is searched may not change under a name; the message shows the difference."""
+    store = open_store(tmp_path)
+    create(store, definition())
+    with pytest.raises(StudyFileError, match=r"train\.max_epochs: 60 -> 7"):
+        create(store, definition(train={"max_epochs": 7}))
+
+
+@pytest.mark.parametrize(("sha256", "split", "what"), [("f" * 64, "e" * 64, "data"), ("d" * 64, "f" * 64, "split")])
+def test_changed_data_under_a_running_study_are_refused(tmp_path: Path, sha256: str, split: str, what: str) -> None:
+    """Scores on other data or another split would not compare: exit code 3, both hashes named."""
+    store = open_store(tmp_path)
+    create(store, definition())
+    with pytest.raises(DataError, match=f"the {what} changed since it was created.*ffffffffffff now") as caught:
+        create(store, definition(), record(sha256, split))
+    assert caught.value.exit_code == 3
+
+
+def test_an_unknown_study_names_the_nearest(tmp_path: Path) -> None:
+    """A mistyped name is answered with the names that there are."""
+    store = open_store(tmp_path)
+    create(store, definition("har-lstm"))
+    with pytest.raises(UsageError, match=r"no study 'har-lsm' .*did you mean 'har-lstm'\?"):
+        store.study("har-lsm")
+
+
+def test_a_new_study_waits_for_workers(tmp_path: Path) -> None:
+    """Nobody has worked on it, nothing is best, and its status says so."""
+    store = open_store(tmp_path)
+    create(store, definition())
+    status = store.status("s")
+    assert (status.state, status.best, status.counts["waiting"]) == ("waiting", None, 1)
+
+
+def _folder_in_place_of_file(tmp_path: Path) -> Path:
+    (tmp_path / "db").mkdir()
+    return tmp_path / "db"
+
+
+def _below_a_file(tmp_path: Path) -> Path:
+    (tmp_path / "file").write_text("x")
+    return tmp_path / "file" / "db"
+
+
+@pytest.mark.parametrize("where", [_folder_in_place_of_file, _below_a_file])
+def test_an_unwritable_storage_is_named(tmp_path: Path, where: object) -> None:
+    """The message names the file and the option that names another."""
+    path = where(tmp_path)  # type: ignore[operator]  # one of the two above
+    with pytest.raises(StorageError, match=r"cannot write the database .*--storage") as caught:
+        Store(f"sqlite:///{path}", create=True)
+    assert str(path) in str(caught.value)
+    assert caught.value.exit_code == 4
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("sqlite:///:memory:", "need a file"),
+        ("sqlite://", "need a file"),
+        ("postgresql://u:secret@h/db", "known, but not built yet"),
+        ("nonsense", "no database address"),
+    ],
+)
+def test_addresses_that_cannot_be_used(url: str, message: str) -> None:
+    """What was received (without its password), and what is accepted."""
+    with pytest.raises(StorageError, match=message) as caught:
+        Store(url, create=True)
+    assert "secret" not in str(caught.value)
+    assert "sqlite:///PATH" in str(caught.value)
+
+
+def test_a_database_that_is_not_there(tmp_path: Path) -> None:
+    """Commands that only look make no database."""
+    with pytest.raises(StorageError, match="there is no database"):
+        Store(f"sqlite:///{tmp_path / 'none.db'}")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_is_no_database(tmp_path: Path) -> None:
+    """Some other file is left alone."""
+    path = tmp_path / "notes.txt"
+    path.write_text("dear diary, " * 100)
+    with pytest.raises(StorageError, match="file is not a database"):
+        Store(f"sqlite:///{path}", create=True)
+    assert path.read_text().startswith("dear diary")
+
+
+def test_a_schema_of_another_version(tmp_path: Path) -> None:
+    """A database that a newer hpo made is not touched."""
+    open_store(tmp_path).close()
+    with sqlite3.connect(tmp_path / "hpo.db") as database:
+        database.execute("update hpo_schema set version = 99")
+    with pytest.raises(StorageError, match="has schema 99, this hpo knows 1"):
+        open_store(tmp_path)
+
+
+def test_a_network_file_system_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite's locks do not hold there. The list of mounts is the only thing made up here."""
+    monkeypatch.setattr(connect, "mounts", lambda: [("/", "ext4"), (str(tmp_path), "nfs4")])
+    with pytest.raises(StorageError, match=r"network file system \(nfs4\)"):
+        open_store(tmp_path)
+
+
+def test_the_database_clock_tells_the_time(tmp_path: Path) -> None:
+    """Leases go by the database's clock: here it is this machine's."""
+    import time
+
+    store = open_store(tmp_path)
+    with store.rdb.engine.begin() as connection:
+        assert store.now(connection) == pytest.approx(time.time(), abs=2)

@@ -1,0 +1,169 @@
+"""Claiming with real processes: races, SIGKILL and SIGSTOP inside the claim, creation by six at once."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from hpo import search
+from hpo.errors import StorageError
+from hpo.store import Claims
+from hpo.store import lock as locks
+from tests.support import FAST, TESTS, claimed, create, definition, kill, open_store, work_off
+
+PRELUDE = """
+import os, signal, sys
+from pathlib import Path
+from hpo import search
+from hpo import search
+from hpo.errors import StorageError
+from hpo.store import Claims
+from tests.support import *
+folder = Path(sys.argv[1])
+"""
+
+
+def python(folder: Path, code: str) -> subprocess.Popen[str]:
+    """A process that runs `code` after the prelude above."""
+    return subprocess.Popen(
+        [sys.executable, "-c", PRELUDE + textwrap.dedent(code), str(folder)],
+        cwd=TESTS.parent,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def output(process: subprocess.Popen[str]) -> str:
+    """What a process printed, once it ended well."""
+    out, _ = process.communicate(timeout=100)
+    assert process.returncode == 0
+    return out
+
+
+def test_four_processes_share_forty_trials(tmp_path: Path) -> None:
+    """However many ask at once: exactly the budget, every number once."""
+    create(open_store(tmp_path), definition(budget={"trials": 40}))
+    code = """
+    store = open_store(folder)
+    print(*work_off(Claims(store, "s", f"w{os.getpid()}", FAST)))
+    """
+    outputs = [output(process) for process in [python(tmp_path, code) for _ in range(4)]]
+    counted = Counter(int(number) for text in outputs for number in text.split())
+    assert counted == Counter(range(40))
+    assert len(open_store(tmp_path).trials("s")) == 40
+
+
+def test_six_processes_create_one_study(tmp_path: Path) -> None:
+    """On an empty folder, six launches at the same moment make one database and one study."""
+    code = """
+    store = open_store(folder)
+    create(store, definition())
+    print(store.study("s").study_id)
+    """
+    outputs = {output(process).strip() for process in [python(tmp_path, code) for _ in range(6)]}
+    assert outputs == {"1"}
+    store = open_store(tmp_path)
+    assert [trial.state for trial in store.trials("s")] == ["waiting"]  # the default, enqueued once
+
+
+@pytest.mark.parametrize("where", ["hpo.search.suggest", "hpo.store.claims.Claims._lease_out", "optuna.Study.ask"])
+def test_sigkill_inside_the_claim(tmp_path: Path, where: str) -> None:
+    """A process killed at any point of a claim frees the lock and leaves no trial behind that nobody takes."""
+    create(open_store(tmp_path), definition(budget={"trials": 4}))
+    code = f"""
+    import pydoc
+    name, _, attribute = {where!r}.rpartition(".")
+    setattr(pydoc.locate(name), attribute, lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL))
+    Claims(open_store(folder), "s", "killed", FAST).claim()
+    """
+    process = python(tmp_path, code)
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    assert work_off(Claims(open_store(tmp_path), "s", "next", FAST)) == [0, 1, 2, 3]
+
+
+def test_sigkill_inside_the_finish(tmp_path: Path) -> None:
+    """Killed between our row and Optuna's: the next claim completes the record, with the value that was recorded."""
+    create(open_store(tmp_path), definition(budget={"trials": 2}))
+    code = """
+    import optuna
+    claims = Claims(open_store(folder), "s", "killed", FAST)
+    claim = claimed(claims)
+    optuna.Study.tell = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
+    claims.finish(claim, completed(0.125))
+    """
+    process = python(tmp_path, code)
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    store = open_store(tmp_path)
+    assert work_off(Claims(store, "s", "next", FAST)) == [1]
+    assert [trial.value for trial in store.trials("s")] == [0.125, 0.5]
+
+
+def test_sigstop_inside_the_claim_is_reported_and_harmless(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A holder of the lock that stands still is named by pid; when it goes on, nothing was given out twice."""
+    create(open_store(tmp_path), definition(budget={"trials": 3}))
+    code = """
+    suggest = search.suggest
+    def stand(*a):
+        print("stopping", flush=True)
+        os.kill(os.getpid(), signal.SIGSTOP)
+        return suggest(*a)
+    search.suggest = stand
+    claims = Claims(open_store(folder), "s", "stopped", FAST)
+    print(claimed(claims).number)
+    """
+    process = python(tmp_path, code)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "stopping\n"
+    monkeypatch.setattr(locks, "REPORT_SECONDS", 0.2)
+    waiting = python(tmp_path, 'print(claimed(Claims(open_store(folder), "s", "waits", FAST)).number)')
+    try:
+        lock = locks.StudyLock(tmp_path / "hpo.db.locks" / "s.lock", for_seconds=0.6)
+        with pytest.raises(StorageError, match=f"process {process.pid} has held"), lock.hold():
+            pass
+        assert f"process {process.pid} has held the study's lock" in caplog.text
+        os.kill(process.pid, signal.SIGCONT)
+        numbers = {output(process).split()[-1], output(waiting).strip()}
+    finally:
+        kill(process.pid)
+        kill(waiting.pid)
+    assert numbers == {"0", "1"}
+
+
+def test_a_lock_whose_file_was_removed_is_lost(tmp_path: Path) -> None:
+    """Somebody who deletes the lock's file must not make two holders: the first one notices before it acts."""
+    path = tmp_path / "a.lock"
+    with locks.StudyLock(path).hold() as still_held:
+        still_held()
+        path.unlink()
+        with locks.StudyLock(path, for_seconds=1).hold():
+            pass
+        with pytest.raises(locks.LockLostError, match=r"removed|replaced"):
+            still_held()
+
+
+def test_a_claim_that_lost_its_lock_gives_nothing_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lock is checked again before the lease is written; the trial of a claim that lost it is claimed anew."""
+    store = open_store(tmp_path)
+    create(store, definition(budget={"trials": 2}))
+    suggest = search.suggest
+    lost: list[bool] = []
+
+    def lose(*arguments: object) -> search.Suggestion:
+        if not lost:
+            lost.append(True)
+            (tmp_path / "hpo.db.locks" / "s.lock").unlink()
+        return suggest(*arguments)  # type: ignore[arg-type]  # handed on as they came
+
+    monkeypatch.setattr(search, "suggest", lose)
+    claim = claimed(Claims(store, "s", "a", FAST))
+    assert (claim.number, claim.attempt) == (0, 1)
+    assert len(store.trials("s")) == 1

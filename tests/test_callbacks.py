@@ -1,0 +1,151 @@
+"""Scores at each epoch's end, reports, and orderly ends, without spec or store."""
+
+import math
+from types import SimpleNamespace
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from hpo.callbacks import EpochEnd, Guard, Halt, Validation, predict
+from hpo.scores import METRICS, score
+from hpo.trial import Cause
+
+
+def tiny(steps: int = 8, channels: int = 2, classes: int = 3) -> Any:
+    """A model that takes milliseconds."""
+    keras.utils.set_random_seed(3)
+    window = keras.Input((steps, channels))
+    x = keras.layers.GlobalAveragePooling1D()(window)
+    return keras.Model(window, keras.layers.Dense(classes, "softmax")(x))
+
+
+def windows(n: int, classes: int = 3) -> tuple[Any, Any]:
+    """Random windows float32 (n, 8, 2) and labels int64 (n,)."""
+    rng = np.random.default_rng(n)
+    return rng.normal(size=(n, 8, 2)).astype(np.float32), rng.integers(classes, size=n)
+
+
+def stub() -> Any:
+    """What a callback needs of a model to stop it."""
+    return SimpleNamespace(stop_training=False)
+
+
+def test_predict_in_chunks_is_predict() -> None:
+    """Chunks and their padding change nothing, and parts of any length share one trace."""
+    model = tiny()
+    x, _ = windows(11)
+    whole = model.predict(x, verbose=0)
+    model.predict_function = None
+    for n in (11, 4, 1, 8):
+        np.testing.assert_allclose(predict(model, x[:n], chunk=4), whole[:n], rtol=1e-5)
+    assert model.predict_function.experimental_get_tracing_count() == 1
+
+
+def test_predict_takes_a_memory_map(tmp_path: Any) -> None:
+    """Windows may lie in a file; they are read chunk by chunk."""
+    x, _ = windows(7)
+    np.save(tmp_path / "x.npy", x)
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r", allow_pickle=False)
+    assert predict(tiny(), mapped, chunk=3).shape == (7, 3)
+
+
+def test_stock_callbacks_see_the_scores() -> None:
+    """Every metric is in the logs as val_<metric>, equals the model's own score, and Keras's callbacks monitor it."""
+    model = tiny()
+    x, y = windows(24)
+    halt = Halt()
+    seen: list[tuple[int, float, dict[str, float], dict[str, float]]] = []
+    early = keras.callbacks.EarlyStopping("val_macro_f1", mode="max", patience=50, restore_best_weights=True)
+    model.compile("adam", "sparse_categorical_crossentropy")
+    model.fit(
+        x,
+        y,
+        epochs=3,
+        verbose=0,
+        callbacks=[
+            Validation(x[:10], y[:10], halt),
+            early,
+            EpochEnd(halt, lambda *end: seen.append((*end, score(y[:10], predict(model, x[:10]))))),
+        ],
+    )
+    assert [epoch for epoch, *_ in seen] == [0, 1, 2]
+    for _, seconds, logs, scores in seen:
+        assert {f"val_{name}" for name in METRICS} | {"loss", "learning_rate"} == set(logs)
+        assert {name: logs[f"val_{name}"] for name in METRICS} == scores
+        assert logs["learning_rate"] == pytest.approx(1e-3)
+        assert seconds > 0
+    assert float(early.best) == max(logs["val_macro_f1"] for _, _, logs, _ in seen)
+
+
+def test_probabilities_that_are_no_numbers_halt() -> None:
+    """A model whose probabilities are NaN ends as diverged even if its loss never was."""
+    x, y = windows(4)
+    halt, model = Halt(), tiny()
+    model.set_weights([np.full_like(w, np.nan) for w in model.get_weights()])
+    validation = Validation(x, y, halt)
+    validation.set_model(model)
+    logs: dict[str, float] = {}
+    validation.on_epoch_end(4, logs)
+    assert halt.cause is Cause.DIVERGED
+    assert "after epoch 5" in halt.detail
+    assert model.stop_training
+    assert math.isnan(logs["val_accuracy"])
+
+
+@pytest.mark.parametrize("loss", [math.nan, math.inf])
+def test_guard_ends_a_training_whose_loss_is_no_number(loss: float) -> None:
+    """The first batch whose loss is not finite stops the model, and the reason says where."""
+    halt = Halt()
+    guard = Guard(halt, lambda: None)
+    guard.set_model(stub())
+    guard.on_epoch_begin(2)
+    guard.on_train_batch_end(0, {"loss": 0.5})
+    assert not guard.model.stop_training
+    guard.on_train_batch_end(1, {"loss": loss})
+    assert guard.model.stop_training
+    assert halt == Halt(Cause.DIVERGED, f"the loss became {loss} in epoch 3, batch 2")
+
+
+def test_guard_stops_on_request() -> None:
+    """A request is obeyed at the next batch's end, and its cause is kept."""
+    halt = Halt()
+    answers = iter([None, Cause.PRUNED])
+    guard = Guard(halt, lambda: next(answers))
+    guard.set_model(stub())
+    guard.on_train_batch_end(0, {"loss": 0.5})
+    assert not guard.model.stop_training
+    guard.on_train_batch_end(1, {"loss": 0.5})
+    assert guard.model.stop_training
+    assert halt.cause is Cause.PRUNED
+
+
+def test_guard_asks_at_the_epochs_end() -> None:
+    """A request after the last batch is obeyed before the epoch is scored."""
+    halt = Halt()
+    guard = Guard(halt, lambda: Cause.BUDGET)
+    guard.set_model(stub())
+    guard.on_epoch_end(0, {})
+    assert halt == Halt(Cause.BUDGET, "asked to stop after epoch 1")
+
+
+def test_first_reason_stays() -> None:
+    """A training that diverged and is asked to stop in the same moment has diverged."""
+    halt = Halt()
+    guard = Guard(halt, lambda: Cause.TIMED_OUT)
+    guard.set_model(stub())
+    guard.on_train_batch_end(0, {"loss": math.nan})
+    guard.on_train_batch_end(1, {"loss": math.nan})
+    assert halt.cause is Cause.DIVERGED
+
+
+def test_halted_epoch_is_neither_scored_nor_reported() -> None:
+    """An epoch cut short gets NaN scores, which no callback takes for an improvement, and is not reported."""
+    halt = Halt(Cause.PRUNED)
+    validation = Validation(*windows(4), halt)
+    validation.set_model(stub())  # would fail if it were asked to predict
+    logs = {"loss": 1.0}
+    validation.on_epoch_end(0, logs)
+    assert math.isnan(logs["val_loss"])
+    EpochEnd(halt, lambda *_: pytest.fail("reported")).on_epoch_end(0, logs)

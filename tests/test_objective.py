@@ -1,0 +1,489 @@
+"""One trial's training, on data sets of a few windows and a model of a few weights."""
+
+import gc
+import json
+import math
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from hpo import models, objective
+from hpo.callbacks import predict
+from hpo.errors import DataError
+from hpo.fitting import channel_statistics, class_weights, compile_model, cosine, scaled
+from hpo.scores import METRICS
+from hpo.space import Params
+from hpo.trial import Cause, Epoch, FoldParts, Result, TrainSettings, TrialSpec, decode, encode
+
+# Keras 3.15 hands TensorFlow's arrays to NumPy 2 in an old way, in its own ReduceLROnPlateau.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+TRAINING: Params = {
+    "learning_rate": 0.02,
+    "batch_size": 8,
+    "weight_decay": 1e-4,
+    "schedule": "plateau",
+    "label_smoothing": 0.0,
+    "class_weight_power": 0.0,
+    "clipnorm": 0.0,
+}
+PARAMETERS = 2 * 4 + 4 + 4 * 4 + 4 * 2 + 2  # dense, batch normalisation, dense
+
+# Trains the spec on standard input, once for each seed among the arguments. Prints whether importing initialised
+# TensorFlow, the results, and every file that was opened from then on.
+PROGRAM = """
+import json, sys
+import hpo.models._blocks, hpo.objective
+from hpo.trial import TrialSpec
+from tensorflow.python.eager import context
+initialised = context._context is not None and context._context._context_handle is not None
+import tensorflow as tf
+tf.config.threading.set_intra_op_parallelism_threads(1)
+tf.config.threading.set_inter_op_parallelism_threads(1)
+opened = []
+sys.addaudithook(lambda event, args: opened.append(str(args[0])) if event == "open" else None)
+spec = TrialSpec.model_validate_json(sys.stdin.read())
+results = []
+for seed in sys.argv[1:]:
+    again = spec.model_copy(update={"seed": int(seed)})
+    result = hpo.objective.train(again, lambda epoch: None, lambda: None)
+    results.append(result.model_dump(mode="json"))
+print(json.dumps({"initialised": initialised, "results": results, "opened": opened}))
+"""
+
+
+def windows(n: int, seed: int = 0, noise: float = 0.3) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Two classes told apart by the mean of channel 0, float32 (n, 8, 2); channel 1 is far from 0."""
+    rng = np.random.default_rng(seed)
+    y = np.arange(n, dtype=np.int64) % 2
+    x = rng.normal(scale=noise, size=(n, 8, 2))
+    x[:, :, 0] += np.where(y == 1, 1.0, -1.0)[:, None]
+    x[:, :, 1] += 500
+    return x.astype(np.float32), y
+
+
+def save(folder: Path, x: NDArray[np.float32], y: NDArray[np.int64], groups: NDArray[np.int64] | None = None) -> str:
+    """Writes a split part. Returns its folder."""
+    folder.mkdir(parents=True)
+    for name, array in (("x", x), ("y", y), ("groups", groups)):
+        if array is not None:
+            np.save(folder / f"{name}.npy", array, allow_pickle=False)
+    return str(folder)
+
+
+def make(tmp_path: Path, folds: list[FoldParts] | None = None, **changes: Any) -> TrialSpec:
+    """A spec of the tiny family. Names of settings and of training hyperparameters change these."""
+    if folds is None:
+        train, validation = save(tmp_path / "train", *windows(32)), save(tmp_path / "validation", *windows(12, seed=1))
+        folds = [FoldParts(train=train, stopping=None, validation=validation)]
+    settings = {
+        "metric": "balanced_accuracy",
+        "max_epochs": 3,
+        "patience": 10,
+        "optimizer": "adamw",
+        "scaling": "channel",
+        "threads": 1,
+        "max_parameters": None,
+    }
+    return TrialSpec(
+        study="toy",
+        number=4,
+        attempt=1,
+        seed=changes.pop("seed", 7),
+        family=changes.pop("family", "tiny"),
+        model=changes.pop("model", {"units": 4}),
+        training={**TRAINING, **{k: changes.pop(k) for k in list(changes) if k in TRAINING}},
+        settings=TrainSettings(**{**settings, **changes}),
+        folds=tuple(folds),
+        classes=("rest", "move"),
+        artifacts=str(tmp_path / "artifacts" / "4"),
+    )
+
+
+def run(spec: TrialSpec, stop: Callable[[], Cause | None] = lambda: None) -> tuple[Result, list[Epoch]]:
+    """Trains `spec`; also checks that whatever a trial sends survives the way to its supervisor."""
+    epochs: list[Epoch] = []
+    result = objective.train(spec, epochs.append, stop)
+    assert decode(encode(result)).cause is result.cause
+    assert [decode(encode(epoch)).step for epoch in epochs] == [epoch.step for epoch in epochs]
+    return result, epochs
+
+
+def read(spec: TrialSpec, name: str) -> Any:
+    """An artifact, by a parser that takes no NaN."""
+    text = (Path(spec.artifacts) / name).read_text()
+    return json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} in {name}"))
+
+
+@pytest.fixture(autouse=True)
+def tiny_family(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A family called "tiny" that is traced in a tenth of a second; the others stay."""
+
+    def build(shape: tuple[int, int], n_classes: int, *, units: int) -> Any:
+        window = keras.Input(shape)
+        x = keras.layers.Dense(units, name="mix")(keras.layers.GlobalAveragePooling1D()(window))
+        x = keras.layers.BatchNormalization(momentum=0.5)(x)
+        return keras.Model(window, keras.layers.Dense(n_classes, "softmax")(x))
+
+    get = models.get
+    monkeypatch.setattr(models, "get", lambda name: SimpleNamespace(build=build) if name == "tiny" else get(name))
+
+
+def test_learns_what_can_be_learnt(tmp_path: Path) -> None:
+    """A separable set is learnt from raw windows, and the result holds everything that is known of the trial."""
+    spec = make(tmp_path, max_epochs=8)
+    result, epochs = run(spec)
+    assert result.cause is Cause.COMPLETED
+    assert result.value == 1.0 == result.metrics["balanced_accuracy"]
+    assert result.fold_values == (1.0,)
+    assert set(result.metrics) == set(METRICS)
+    assert result.parameters == PARAMETERS
+    assert result.epochs == 8 == len(epochs)
+    assert set(result.seconds) == {"data", "build", "fit", "score", "total"}
+    assert 0 < result.seconds["fit"] < result.seconds["total"]
+    assert result.peak_memory is not None
+    assert result.peak_memory > 100e6  # TensorFlow alone takes more
+    assert set(result.versions) == {"hpo", "keras", "numpy", "tensorflow"}
+    assert len(result.weights_sha256 or "") == len(result.curve_sha256 or "") == 64
+    assert {"loss", "accuracy", "learning_rate"} | {f"val_{name}" for name in METRICS} == set(epochs[0].logs)
+
+
+def test_artifacts(tmp_path: Path) -> None:
+    """Both files are whole and strict JSON, a number that is none is null, and nothing lies beside them."""
+    x, y = windows(12, seed=1)
+    validation = save(tmp_path / "validation", x, y, np.array([3] * 6 + [8, 9] * 3))
+    train = save(tmp_path / "train", *windows(32))
+    spec = make(tmp_path, [FoldParts(train=train, stopping=None, validation=validation)])
+    result, epochs = run(spec)
+    assert {path.name for path in Path(spec.artifacts).iterdir()} == {"curves.json", "report.json"}
+
+    curves = read(spec, "curves.json")
+    assert curves["metric"] == "balanced_accuracy"
+    assert curves["folds"] == [[{**epoch.logs, "seconds": epoch.seconds} for epoch in epochs]]
+
+    report = read(spec, "report.json")
+    assert report["value"] == result.value
+    assert report["classes"] == ["rest", "move"]
+    assert report["fold_metrics"] == [result.metrics]
+    assert np.sum(report["confusion_matrix"]) == 12
+    assert np.sum(report["confusion_matrix"], axis=1).tolist() == [6, 6]
+    assert {name: row["windows"] for name, row in report["per_class"].items()} == {"rest": 6, "move": 6}
+    assert {name: row["windows"] for name, row in report["per_group"].items()} == {"3": 6, "8": 3, "9": 3}
+    assert report["per_group"]["8"]["auroc"] is None  # one class only
+    assert report["seconds"].keys() == result.seconds.keys()
+    assert (report["parameters"], report["epochs"]) == (PARAMETERS, 3)
+    assert report["peak_memory"] == result.peak_memory
+    assert report["train"] == spec.training
+
+
+def test_too_large_is_never_trained(tmp_path: Path) -> None:
+    """One parameter over the limit ends the trial before training; at the limit it runs."""
+    result, epochs = run(make(tmp_path, max_parameters=PARAMETERS - 1))
+    assert result.cause is Cause.TOO_LARGE
+    assert result.parameters == PARAMETERS
+    assert f"{PARAMETERS} parameters, max_parameters is {PARAMETERS - 1}" in result.detail
+    assert (result.value, result.epochs, epochs) == (None, 0, [])
+    assert result.curve_sha256 is result.weights_sha256 is None
+
+
+def test_limit_itself_is_allowed(tmp_path: Path) -> None:
+    """A model of exactly the largest size is trained: the scaling layer does not count."""
+    assert run(make(tmp_path, max_parameters=PARAMETERS, max_epochs=1))[0].cause is Cause.COMPLETED
+
+
+@pytest.mark.parametrize("how", ["huge learning rate", "NaN in a window"])
+def test_diverged(tmp_path: Path, how: str) -> None:
+    """A loss that is no number ends the trial: it never passes for a score of 0.5."""
+    if how == "huge learning rate":
+        spec = make(tmp_path, learning_rate=1e38)
+    else:
+        x, y = windows(32)
+        x[5, 2, 0] = np.nan
+        train, validation = save(tmp_path / "t", x, y), save(tmp_path / "v", *windows(12))
+        spec = make(tmp_path, [FoldParts(train=train, stopping=None, validation=validation)], scaling="none")
+    result, epochs = run(spec)
+    assert result.cause is Cause.DIVERGED
+    assert (result.value, result.metrics, result.fold_values) == (None, {}, ())
+    assert result.detail
+    assert all(math.isfinite(epoch.value) for epoch in epochs)
+    assert read(spec, "curves.json")["folds"] == [[{**e.logs, "seconds": e.seconds} for e in epochs]]
+    assert not (Path(spec.artifacts) / "report.json").exists()
+
+
+def test_stop_request_ends_in_order(tmp_path: Path) -> None:
+    """A request ends the trial at its next batch with that cause; whole epochs stay known. The first epoch runs without
+    garbage collection, later ones with it.
+    """
+    spec = make(tmp_path, max_epochs=50)
+    reported: list[Epoch] = []
+    collects: list[tuple[int, bool]] = []
+
+    def stop() -> Cause | None:
+        collects.append((len(reported), gc.isenabled()))
+        return Cause.PRUNED if len(reported) == 2 else None
+
+    result = objective.train(spec, reported.append, stop)
+    assert result.cause is Cause.PRUNED
+    assert (result.value, result.epochs) == (None, 2)
+    assert "epoch 3, batch 1" in result.detail
+    assert len(read(spec, "curves.json")["folds"][0]) == 2
+    assert collects[0] == (0, True)  # before the fold
+    assert {enabled for epoch, enabled in collects[1:] if epoch == 0} == {False}
+    assert {enabled for epoch, enabled in collects if epoch > 0} == {True}
+
+
+def test_stop_before_the_start(tmp_path: Path) -> None:
+    """A trial that is asked to stop before it began builds nothing."""
+    result, epochs = run(make(tmp_path), stop=lambda: Cause.BUDGET)
+    assert (result.cause, result.parameters, epochs) == (Cause.BUDGET, None, [])
+
+
+def test_early_stopping_restores_the_best_weights(tmp_path: Path) -> None:
+    """The score is the best epoch's, to the bit, although training went on for `patience` epochs."""
+    x, y = windows(32)
+    rng = np.random.default_rng(5)
+    train = save(tmp_path / "t", x, rng.permutation(y))  # nothing to learn: the validation loss soon rises
+    validation = save(tmp_path / "v", *windows(12, seed=1))
+    folds = [FoldParts(train=train, stopping=None, validation=validation)]
+    spec = make(tmp_path, folds, metric="loss", max_epochs=30, patience=2, learning_rate=0.1)
+    result, epochs = run(spec)
+    values = [epoch.value for epoch in epochs]
+    assert result.cause is Cause.COMPLETED
+    assert result.value == min(values) < values[-1]
+    assert result.best_epochs == (values.index(min(values)) + 1,)
+    assert len(values) == result.best_epochs[0] + 2 < 30
+
+
+def test_stopping_part_is_apart(tmp_path: Path) -> None:
+    """The part that stops the epochs is not the one that gives the score: with its labels turned round, it picks the
+    epoch that is worst on the other.
+    """
+    x, y = windows(40, seed=1, noise=3.0)
+    train = save(tmp_path / "train", *windows(64, noise=3.0))
+    stopping, validation = save(tmp_path / "stopping", x, 1 - y), save(tmp_path / "validation", x, y)
+    folds = [FoldParts(train=train, stopping=stopping, validation=validation)]
+    result, epochs = run(make(tmp_path, folds, metric="accuracy", max_epochs=6))
+    values = [epoch.value for epoch in epochs]
+    assert values == [epoch.logs["val_accuracy"] for epoch in epochs]
+    assert len(set(values)) > 1
+    assert result.value == pytest.approx(1 - max(values))
+    assert max(values) < 0.5
+
+
+def test_folds(tmp_path: Path) -> None:
+    """Steps count through all folds, a value averages finished folds with the running epoch, the score is the mean."""
+    folds = [
+        FoldParts(
+            train=save(tmp_path / f"t{k}", *windows(32, seed=k, noise=3.0)),
+            stopping=None,
+            validation=save(tmp_path / f"v{k}", *windows(10 + 2 * k, seed=9 + k, noise=3.0)),
+        )
+        for k in range(2)
+    ]
+    spec = make(tmp_path, folds, metric="loss", max_epochs=2)
+    result, epochs = run(spec)
+    assert [(e.fold, e.epoch, e.step) for e in epochs] == [(0, 0, 0), (0, 1, 1), (1, 0, 2), (1, 1, 3)]
+    first, second = result.fold_values
+    assert [e.value for e in epochs[:2]] == [e.logs["val_loss"] for e in epochs[:2]]
+    assert [e.value for e in epochs[2:]] == [pytest.approx((first + e.logs["val_loss"]) / 2) for e in epochs[2:]]
+    assert result.value == pytest.approx((first + second) / 2)
+    assert result.metrics["loss"] == pytest.approx(result.value)
+    assert (result.epochs, len(result.best_epochs)) == (4, 2)
+    report = read(spec, "report.json")
+    assert np.sum(report["confusion_matrix"]) == 10 + 12
+    assert [fold["loss"] for fold in report["fold_metrics"]] == [first, second]
+    assert objective.fold_seed(7, 0) != objective.fold_seed(7, 1) != objective.fold_seed(8, 1)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"schedule": "cosine", "label_smoothing": 0.1, "class_weight_power": 1.0, "scaling": "sample"},
+        {"schedule": "constant", "clipnorm": 1.0, "optimizer": "adam", "scaling": "none", "batch_size": 100},
+    ],
+)
+def test_every_way_of_training(tmp_path: Path, changes: dict[str, Any]) -> None:
+    """All schedules, optimizers, scalings and corrections train; the learning rate follows its schedule."""
+    result, epochs = run(make(tmp_path, max_epochs=2, **changes))
+    assert result.cause is Cause.COMPLETED
+    rates = [epoch.logs["learning_rate"] for epoch in epochs]
+    # 8 batches: one of warm-up, seven of decay
+    expected = [0.02 * (0.01 + 0.99 * (1 + math.cos(math.pi * done / 7)) / 2) for done in (3, 7)]
+    assert rates == pytest.approx(expected if changes["schedule"] == "cosine" else [0.02, 0.02], rel=1e-5)
+
+
+def test_every_hyperparameter_counts(tmp_path: Path) -> None:
+    """Changing any one of them changes the loss curve; changing none does not."""
+    x, y = windows(32)
+    y[4:] = 0  # so that class weights matter
+    folds = [
+        FoldParts(train=save(tmp_path / "t", x, y), stopping=None, validation=save(tmp_path / "v", *windows(8, seed=1)))
+    ]
+    changes: list[dict[str, Any]] = [{}, {}, {"optimizer": "adam"}, {"scaling": "sample"}]
+    others = (0.01, 16, 0.1, "cosine", 0.1, 1.0, 1e-3)
+    changes += [{name: value} for name, value in zip(TRAINING, others, strict=True)]
+    curves = [run(make(tmp_path, folds, max_epochs=1, **change))[0].curve_sha256 for change in changes]
+    assert curves[0] == curves[1]
+    assert len(set(curves[1:])) == len(curves[1:])
+
+
+def test_auroc_needs_two_classes(tmp_path: Path) -> None:
+    """A part of one class cannot be ranked: said before training, naming the part, not taken for divergence."""
+    x, y = windows(12)
+    train, validation = save(tmp_path / "t", *windows(32)), save(tmp_path / "one", x, 0 * y)
+    spec = make(tmp_path, [FoldParts(train=train, stopping=None, validation=validation)], metric="auroc")
+    with pytest.raises(DataError, match="one: one class only, which auroc cannot rank"):
+        run(spec)
+
+
+def test_out_of_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """TensorFlow's error for a full memory, inside a training step, is the trial's result."""
+
+    def step(*_: Any) -> None:
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor with shape[9,9]")
+
+    monkeypatch.setattr(keras.Model, "train_step", step)
+    result, epochs = run(make(tmp_path))
+    assert result.cause is Cause.OUT_OF_MEMORY
+    assert "OOM when allocating tensor" in result.detail
+    assert (result.value, result.parameters, epochs) == (None, PARAMETERS, [])
+    assert gc.isenabled()
+
+
+def test_other_errors_are_the_callers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bug comes out as it was raised, for its traceback, and leaves garbage collection on."""
+
+    def step(*_: Any) -> None:
+        raise ZeroDivisionError("of mine")
+
+    monkeypatch.setattr(keras.Model, "train_step", step)
+    with pytest.raises(ZeroDivisionError, match="of mine"):
+        run(make(tmp_path))
+    assert gc.isenabled()
+
+
+@pytest.mark.parametrize("scaling", ["channel", "sample", "none"])
+def test_scaling_lies_inside_the_model(tmp_path: Path, scaling: str) -> None:
+    """The model takes raw windows, scales them itself, also after a round trip through a file, and adds no weights."""
+    x, _ = windows(20)
+    other, _ = windows(6, seed=3)
+    expected = {
+        "channel": (other - x.mean((0, 1), np.float64)) / x.std((0, 1), dtype=np.float64),
+        "sample": (other - other.mean(1, np.float64, keepdims=True)) / other.std(1, dtype=np.float64, keepdims=True),
+        "none": other,
+    }[scaling]
+    window = keras.Input((8, 2))
+    model = scaled(keras.Model(window, keras.layers.Flatten()(window)), x, scaling)  # hands on what it gets
+    np.testing.assert_allclose(predict(model, other).reshape(6, 8, 2), expected, atol=1e-3)
+    assert model.count_params() == 0
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+    np.testing.assert_array_equal(predict(again, other), predict(model, other))
+
+
+def test_channel_statistics() -> None:
+    """They are exact for values far from 0 and for more windows than a piece, and a channel that stands still is left
+    at variance 1, so that its first change is not divided by nothing.
+    """
+    rng = np.random.default_rng(0)
+    x = rng.normal(1e4, 0.1, size=(2500, 4, 3)).astype(np.float32)
+    x[:, :, 1] = 1000
+    x[::2, :, 1] = np.nextafter(np.float32(1000), np.float32(2000))
+    x[:, :, 2] = 0
+    mean, variance = channel_statistics(x)
+    exact = x.astype(np.float64)
+    np.testing.assert_allclose(mean, exact.mean((0, 1)), rtol=1e-12)
+    assert variance[0] == pytest.approx(exact[:, :, 0].var(), rel=1e-9)
+    assert variance[1:].tolist() == [1.0, 1.0]
+
+
+def test_class_weights() -> None:
+    """Power 1 makes classes count equally, power 0 windows; an absent class breaks nothing."""
+    y = np.array([0, 0, 0, 1])
+    assert class_weights(y, 2, 0.0) is None
+    assert class_weights(y, 2, 1.0) == pytest.approx({0: 2 / 3, 1: 2.0})
+    assert class_weights(y, 2, 0.5) == pytest.approx({0: (2 / 3) ** 0.5, 1: 2**0.5})
+    assert class_weights(y, 3, 1.0) == pytest.approx({0: 4 / 9, 1: 4 / 3, 2: 1.0})
+
+
+def test_decay_spares_biases_and_normalisations() -> None:
+    """Weight decay shrinks kernels only."""
+    window = keras.Input((8, 2))
+    x = keras.layers.GRU(3, bias_initializer="ones", name="gru")(window)  # its bias has two dimensions
+    x = keras.layers.BatchNormalization(beta_initializer="ones")(x)
+    model = keras.Model(window, keras.layers.Dense(2, bias_initializer="ones")(x))
+    compile_model(model, "adamw", {**TRAINING, "learning_rate": 0.1, "weight_decay": 0.5}, steps=10)
+    before = model.get_weights()
+    model.optimizer.apply([tf.zeros(v.shape) for v in model.trainable_variables])
+    for variable, old, new in zip(model.weights, before, model.get_weights(), strict=True):
+        factor = 0.95 if "kernel" in variable.name else 1.0
+        np.testing.assert_allclose(new, old * factor, rtol=1e-5, err_msg=variable.path)
+
+
+def test_cosine_schedule() -> None:
+    """It rises over 5 % of the steps from more than 0, and falls to a hundredth."""
+    schedule = cosine(0.1, 100)
+    assert [float(schedule(step)) for step in (0, 5, 100)] == pytest.approx([0.02, 0.1, 0.001])
+    assert float(cosine(0.1, 1)(0)) == pytest.approx(0.1)
+
+
+@pytest.fixture(scope="module")
+def processes(tmp_path_factory: pytest.TempPathFactory) -> tuple[TrialSpec, list[dict[str, Any]]]:
+    """Two fresh processes: one trains seed 7, the other seeds 7 and 8, with dropout, on two folds of one cache."""
+    cache = tmp_path_factory.mktemp("cache")
+    folds = [
+        FoldParts(
+            train=save(cache / f"fold{k}" / "train", *windows(32, seed=k)),
+            stopping=save(cache / f"fold{k}" / "stopping", *windows(8, seed=k + 5)),
+            validation=save(cache / f"fold{k}" / "validation", *windows(8, seed=k + 9)),
+        )
+        for k in range(2)
+    ]
+    save(cache / "test", *windows(8))
+    spec = make(
+        cache, folds, max_epochs=2, family="lstm", model={"units": 4, "layers": 1, "dense_units": 4, "dropout": 0.5}
+    )
+    started = []
+    for seeds in (["7"], ["7", "8"]):
+        own = spec.model_copy(update={"artifacts": str(cache / "-".join(["artifacts", *seeds]))})
+        process = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, *seeds], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        started.append((process, own.model_dump_json()))
+    answers = [process.communicate(text)[0] for process, text in started]
+    assert [process.returncode for process, _ in started] == [0, 0]
+    return spec, [json.loads(answer.splitlines()[-1]) for answer in answers]
+
+
+def test_same_spec_same_bits(processes: tuple[TrialSpec, list[dict[str, Any]]]) -> None:
+    """In fresh processes the same spec gives the same weights and loss curves to the bit, another seed others."""
+    (first,), (second, other) = (answer["results"] for answer in processes[1])
+    for name in ("weights_sha256", "curve_sha256"):
+        assert first[name] == second[name] != other[name]
+        assert len(first[name]) == 64
+    assert first["fold_values"] == second["fold_values"]
+
+
+def test_test_part_is_never_opened(processes: tuple[TrialSpec, list[dict[str, Any]]]) -> None:
+    """An audit hook sees every file of the split opened, and none of the test part."""
+    spec, answers = processes
+    for answer in answers:
+        for fold in spec.folds:
+            for part in (fold.train, fold.stopping, fold.validation):
+                assert f"{part}/x.npy" in answer["opened"]
+        test = str(Path(spec.folds[0].train).parents[1] / "test")
+        assert [path for path in answer["opened"] if path.startswith(test)] == []
+
+
+def test_import_is_safe_before_a_fork(processes: tuple[TrialSpec, list[dict[str, Any]]]) -> None:
+    """Importing the objective and the layers leaves TensorFlow uninitialised: a fork server's children would hang."""
+    assert [answer["initialised"] for answer in processes[1]] == [False, False]
