@@ -95,10 +95,12 @@ class ForkServer:
 
     Args:
         command: the server's program; its last argument will be a socket's descriptor.
+        log: file for what the server itself prints, mostly TensorFlow's greetings; None means our own stderr.
     """
 
-    def __init__(self, command: Sequence[str] = COMMAND) -> None:
+    def __init__(self, command: Sequence[str] = COMMAND, *, log: Path | None = None) -> None:
         self._command = tuple(command)
+        self._log = log
         self._lock = threading.Lock()  # one start at a time
         self._changed = threading.Condition()  # guards all below
         self._process: subprocess.Popen[bytes] | None = None
@@ -144,20 +146,32 @@ class ForkServer:
             return self._control
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._ready = False
-        with theirs:
+        with theirs, contextlib.ExitStack() as stack:
+            log = None
+            if self._log is not None:
+                self._log.parent.mkdir(parents=True, exist_ok=True)
+                log = stack.enter_context(self._log.open("ab"))
             self._process = subprocess.Popen(
                 [*self._command, str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 env=child_environment(),
                 stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
             )
         with self._changed:
             self._control = ours
             threading.Thread(target=self._read, args=(ours,), name="fork-server-reader", daemon=True).start()
             self._changed.wait_for(lambda: self._ready or self._control is None, START_SECONDS)
             if not self._ready:
-                raise ChildStartError("the process that forks trials did not start; its own words are above")
+                raise ChildStartError(f"the process that forks trials did not start: {self._last_words()}")
         return ours
+
+    def _last_words(self) -> str:
+        if self._log is None:
+            return "what it said stands above"
+        lines = self._log.read_text(errors="replace").strip().splitlines() or ["it said nothing"]
+        return f"{lines[-1]} (all of it is in {self._log})"
 
     def _read(self, control: socket.socket) -> None:
         while True:

@@ -5,6 +5,7 @@ Results go to stdout, talk to stderr.
 
 import json
 import logging
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any, TypeVar
 import click
 
 from hpo import __version__, settings
-from hpo.errors import HpoError, UsageError
+from hpo.errors import HpoError, StorageError, UsageError
 from hpo.folders import names
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -31,6 +32,12 @@ class _Group(click.Group):
         except BrokenPipeError:  # the reader of our pipe left: nothing to say to nobody
             sys.stderr.close()
             ctx.exit(0)
+        except Exception as error:
+            if not type(error).__module__.startswith(("sqlalchemy", "optuna")):
+                raise
+            reason = str(error.__cause__ or error).splitlines()[0]
+            click.echo(f"Error: the database could not be used: {reason}", err=True)
+            ctx.exit(StorageError.exit_code)
 
 
 def _storage(function: F) -> F:
@@ -124,7 +131,16 @@ def _console(*, err: bool = False) -> Any:
 
 
 def _emit(value: Any) -> None:
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+    click.echo(json.dumps(_finite(value), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    """JSON knows no NaN: a score that could not be computed is null."""
+    if isinstance(value, dict):
+        return {name: _finite(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 @main.command(epilog=_example("hpo check studies/quickstart.toml"))
@@ -326,7 +342,7 @@ def export(name: str, number: int | None, output: Path | None, form: str, storag
         return
     beside = output.with_name(output.name + ".part")
     try:
-        beside.write_text(json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+        beside.write_text(json.dumps(_finite(found), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
         beside.replace(output)
     except OSError as error:
         raise UsageError(f"cannot write {output}: {error.strerror}") from error

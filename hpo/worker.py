@@ -82,7 +82,7 @@ class Supervisor:
         self._times = times or Times()
         self._slots = slots
         self._artifacts = artifacts.resolve()
-        self._server = server or ForkServer()
+        self._server = server or ForkServer(log=self._artifacts / name / "forkserver.log")
         self.worker = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         self._claims = Claims(store, name, self.worker, self._times)
         self._parts = data.parts(self._claims.record.data.split_sha256, cache.resolve())

@@ -72,7 +72,7 @@ def check(shape: tuple[int, int], n_classes: int, **params: Scalar) -> None:
             problems.append(f"kernels = {kernels!r} has a kernel longer than the windows of {shape[0]} time steps")
         if setting["bidirectional"] and setting["dimension_shuffle"]:
             problems.append(
-                "bidirectional = True needs dimension_shuffle = False: after the shuffle the branch reads "
+                "bidirectional = true needs dimension_shuffle = false: after the shuffle the branch reads "
                 "channel after channel, which has no backward direction"
             )
     _rules.refuse(problems)

@@ -1,7 +1,7 @@
 """The studies of one database: create, find, list, describe, stop."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import optuna
@@ -246,7 +246,8 @@ class Store:
             "gpu_hours": Use(used=clock["slot_seconds"] / 3600, limit=budget.gpu_hours),
         }
         best = best_trial(trials, train.metric)
-        failed = consecutive_failures(trials, clock["failures_since"])
+        causes = [(t.finished_at or 0.0, t.number, t.cause.value) for t in trials if t.cause]
+        failed = consecutive_failures(causes, clock["failures_since"])
         outcomes = [trial.outcome for trial in trials if trial.outcome is not None]
         fit = sum(outcome.seconds.get("fit", 0.0) for outcome in outcomes)
         total = sum(outcome.seconds.get("total", 0.0) for outcome in outcomes)
@@ -275,7 +276,7 @@ class Store:
             seconds={"training": fit, "overhead": total - fit},
             running=tuple(trial for trial in trials if trial.live),
             max_steps=train.max_epochs * record.definition.split.folds,
-            last_failure=failed[0].outcome.detail if failed and failed[0].outcome else "",
+            last_failure=_detail(trials[failed[0]]) if failed else "",
         )
 
 
@@ -286,15 +287,23 @@ def best_trial(trials: list[TrialRecord], metric: str) -> TrialRecord | None:
     return max(done, key=lambda trial: (sign * (trial.value or 0.0), -trial.number), default=None)
 
 
-def consecutive_failures(trials: list[TrialRecord], since: float) -> list[TrialRecord]:
-    """The failed trials since the last one that did not fail, newest first."""
-    ended = [t for t in trials if t.finished_at is not None and t.finished_at >= since]
+def consecutive_failures(causes: Iterable[tuple[float, int, str]], since: float) -> list[int]:
+    """Numbers of the trials that failed since the last one that did not, newest first.
+
+    Args:
+        causes: (finished_at, number, cause) of ended trials.
+        since: those that ended before do not count.
+    """
     failed = []
-    for trial in sorted(ended, key=lambda t: (t.finished_at or 0.0, t.number), reverse=True):
-        if trial.cause is not Cause.BUG:
+    for finished_at, number, cause in sorted(causes, reverse=True):
+        if finished_at < since or cause != Cause.BUG:
             break
-        failed.append(trial)
+        failed.append(number)
     return failed
+
+
+def _detail(trial: TrialRecord) -> str:
+    return "" if trial.outcome is None else trial.outcome.detail
 
 
 def _study_record(row: Mapping[str, Any]) -> StudyRecord:

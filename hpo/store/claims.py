@@ -5,9 +5,10 @@ a lost trial or asks for a new one, and writes the lease; with the same lock it 
 lost trial keeps its number and stays RUNNING: there is no FAIL, no copy and nothing to reconcile.
 """
 
+import json
 import logging
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,8 @@ from hpo.trial import INFEASIBLE, Cause, Epoch, Result
 log = logging.getLogger(__name__)
 
 State = optuna.trial.TrialState
+BUDGETS = ("trials", "hours", "gpu_hours")
+NO_STEP = -1
 
 
 def derive_seed(study_seed: int, number: int) -> int:
@@ -78,53 +81,52 @@ class Claims:
         with self._lock.hold() as still_held:
             self._record = self._store.study(self._name)
             budget = self._record.definition.budget
-            now, rows = self._open_books()
+            now, account, rows = self._open_books()
             for row in rows.values():
                 if row["outcome"] is not None and row["expires_at"] is not None:
                     self._close(row["number"], Result.model_validate(row["outcome"]))
             trials = self._study.get_trials(deepcopy=False)
             running = [t.number for t in trials if t.state is State.RUNNING]
-            lost = [n for n in running if not _is_live(rows.get(n), now)]
-            over = self._over(trials)
+            lost = [number for number in running if not _is_live(rows.get(number), now)]
+            over = self._over(trials, account, rows)
             if over is not None:
-                if over.reason in ("trials", "hours", "gpu_hours"):
+                if over.reason in BUDGETS:
                     for number in lost:
                         self._end_lost(number, rows.get(number), Cause.BUDGET)
                 return over
+            poisoned = 0
             for number in lost:
-                old_row = rows.get(number)
+                before = rows.get(number)
                 # a lease that ran out is a loss; one that was given back is not
-                losses = 0 if old_row is None else old_row["losses"] + (old_row["worker"] is not None)
+                losses = 0 if before is None else before["losses"] + (before["worker"] is not None)
                 if losses > budget.retries:
-                    self._end_lost(number, old_row, Cause.POISON, losses)
+                    self._end_lost(number, before, Cause.POISON, losses)
+                    poisoned += 1
                     continue
-                trial = self._reattach(number)
-                return self._lease_out(trial, old_row, losses, still_held)
-            ended = sum(t.state in ENDED for t in self._study.get_trials(deepcopy=False))
-            open_trials = sum(_is_live(rows.get(n), now) for n in running)
-            if budget.trials is not None and ended >= budget.trials:
-                return Over(reason="trials")
-            if budget.trials is not None and ended + open_trials >= budget.trials:
-                return Idle()
-            return self._lease_out(self._ask(trials), None, 0, still_held)
+                steps = trials[number].intermediate_values
+                return self._lease_out(self._reattach(number), before, losses, max(steps, default=NO_STEP), still_held)
+            if budget.trials is not None:
+                ended = sum(t.state in ENDED for t in trials) + poisoned
+                if ended >= budget.trials:
+                    return Over(reason="trials")
+                if ended + len(running) - len(lost) >= budget.trials:
+                    return Idle()
+            return self._lease_out(self._ask(trials), None, 0, NO_STEP, still_held)
 
-    def _over(self, trials: list[optuna.trial.FrozenTrial]) -> Over | None:
+    def _over(self, trials: list[optuna.trial.FrozenTrial], account: Row, rows: dict[int, Row]) -> Over | None:
         budget = self._record.definition.budget
-        with self._store.rdb.engine.begin() as connection:
-            books = self._books.read(connection)
         ended = sum(t.state in ENDED for t in trials)
-        for reason, used, limit in (
-            ("trials", ended, budget.trials),
-            ("hours", books["worked_seconds"] / 3600, budget.hours),
-            ("gpu_hours", books["slot_seconds"] / 3600, budget.gpu_hours),
-        ):
-            if limit is not None and used >= limit:
+        used = (ended, account["worked_seconds"] / 3600, account["slot_seconds"] / 3600)
+        limits = (budget.trials, budget.hours, budget.gpu_hours)
+        for reason, use, limit in zip(BUDGETS, used, limits, strict=True):
+            if limit is not None and use >= limit:
                 return Over(reason=reason)
         if self._record.stop_requested:
             return Over(reason="stop")
-        failed = consecutive_failures(self._store.trials(self._name), books["failures_since"])
+        causes = [(row["finished_at"], number, row["cause"]) for number, row in rows.items() if row["cause"]]
+        failed = consecutive_failures(causes, account["failures_since"])
         if len(failed) >= budget.max_consecutive_failures:
-            return Over(reason="failed", detail=failed[0].outcome.detail if failed[0].outcome else "")
+            return Over(reason="failed", detail=Result.model_validate(rows[failed[0]]["outcome"]).detail)
         return None
 
     def _ask(self, trials: list[optuna.trial.FrozenTrial]) -> optuna.trial.Trial:
@@ -142,7 +144,9 @@ class Claims:
         trial_id = self._store.rdb.get_trial_id_from_study_id_trial_number(self._record.study_id, number)
         return optuna.trial.Trial(self._study, trial_id)
 
-    def _lease_out(self, trial: optuna.trial.Trial, row: Row | None, losses: int, still_held: Any) -> Claim:
+    def _lease_out(
+        self, trial: optuna.trial.Trial, row: Row | None, losses: int, last_step: int, still_held: Callable[[], None]
+    ) -> Claim:
         number = trial.number
         suggestion = search.suggest(trial, self._record.spaces)
         seed = derive_seed(self._record.definition.split.seed, number)
@@ -167,8 +171,7 @@ class Claims:
             else:
                 connection.execute(self._update(number).values(**values))
         self._live[number] = trial
-        steps = self._study.get_trials(deepcopy=False)[number].intermediate_values
-        self._reported[number] = max(steps, default=-1)
+        self._reported[number] = last_step
         model, training = split_params(suggestion.params)
         return Claim(
             number=number,
@@ -300,7 +303,7 @@ class Claims:
     def _record_outcome(self, connection: Connection, number: int, result: Result, now: float) -> None:
         connection.execute(
             self._update(number).values(
-                outcome=result.model_dump(mode="json"), cause=result.cause.value, finished_at=now
+                outcome=json.loads(result.model_dump_json()), cause=result.cause.value, finished_at=now
             )
         )
 
@@ -356,14 +359,15 @@ class Claims:
 
     # --- rows --------------------------------------------------------------------------------------------------
 
-    def _open_books(self) -> tuple[float, dict[int, Row]]:
-        """The moment, and all rows of the study by number, after accounting for the time until now."""
+    def _open_books(self) -> tuple[float, Row, dict[int, Row]]:
+        """The moment, the study's account until then, and all rows of the study by number."""
         with self._store.rdb.engine.begin() as connection:
             now = self._books.tick(connection)
+            account = self._books.read(connection)
             rows = connection.execute(
                 select(tables.trials).where(tables.trials.c.study_id == self._record.study_id)
             ).mappings()
-            return now, {row["number"]: dict(row) for row in rows}
+            return now, account, {row["number"]: dict(row) for row in rows}
 
     def _select(self, number: int) -> Any:
         columns = tables.trials.c

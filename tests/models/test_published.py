@@ -140,7 +140,7 @@ def test_batch_normalisation_starts_fast() -> None:
         ("lstm_fcn", {"kernels": "8-5"}, "^kernels = '8-5' must be three kernel sizes in time steps, such as '8-5-3'$"),
         ("lstm_fcn", {"kernels": "0-5-3"}, "^kernels = '0-5-3' must be three kernel sizes"),
         ("lstm_fcn", {"kernels": "8-5-129"}, "^kernels = '8-5-129' has a kernel longer than the windows of 128 time"),
-        ("lstm_fcn", {"bidirectional": True}, "^bidirectional = True needs dimension_shuffle = False"),
+        ("lstm_fcn", {"bidirectional": True}, "^bidirectional = true needs dimension_shuffle = false"),
     ],
 )
 def test_settings_that_cannot_be_built(family: str, setting: dict[str, Scalar], message: str) -> None:

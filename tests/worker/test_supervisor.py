@@ -8,6 +8,7 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -53,13 +54,16 @@ class Bench:
         self.diary = folder / "diary"
         patch.setenv("FAKE_DIARY", str(self.diary))
 
-    def create(self, *, budget: dict[str, object] | None = None, **tables: dict[str, object]) -> None:
-        create(self.store, definition(budget=budget, **tables), self.record)
+    def create(self, *, budget: dict[str, Any] | None = None, train: dict[str, Any] | None = None) -> None:
+        """The study in the store."""
+        create(self.store, definition(budget=budget, train=train or {}), self.record)
 
     def plan(self, **plan: object) -> None:
+        """What the children of supervisors made after this do."""
         self.patch.setenv("FAKE", json.dumps(plan))
 
     def supervisor(self, *, slots: int = 1, times: Times = FAST) -> Supervisor:
+        """One in this process."""
         return Supervisor(
             self.store,
             "s",
@@ -103,6 +107,7 @@ class Bench:
         raise TimeoutError(f"trial {number} did not start: {self.starts()}")
 
     def status(self) -> Status:
+        """The study now."""
         return self.store.status("s")
 
 
@@ -159,7 +164,7 @@ def test_bugs_in_a_row_stop_the_study(bench: Bench) -> None:
     """After `max_consecutive_failures` the worker stops with the last reason, exit code 5."""
     bench.create(budget={"trials": 9, "max_consecutive_failures": 3})
     bench.plan(bug=list(range(9)))
-    with pytest.raises(StudyFailedError, match="(?s)3 trials in a row failed.*planted bug") as caught:
+    with pytest.raises(StudyFailedError, match=r"(?s)3 trials in a row failed.*planted bug") as caught:
         bench.supervisor().run()
     assert caught.value.exit_code == 5
     assert bench.status().state == "failed"
