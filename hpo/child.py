@@ -116,6 +116,15 @@ class ForkServer:
         """Process id of the running server, or None."""
         return self._process.pid if self._process and self._process.poll() is None else None
 
+    def warm_up(self) -> None:
+        """Starts the server now, so that the first child need not wait for its imports.
+
+        Raises:
+            ChildStartError: it does not come up.
+        """
+        with self._lock:
+            self._ensure()
+
     def start(self, spec: TrialSpec, log: Path) -> Child:
         """Forks a child that trains `spec`, its output appended to `log`.
 
@@ -123,12 +132,12 @@ class ForkServer:
             ChildStartError: the server does not come up, or refuses to fork.
         """
         log.parent.mkdir(parents=True, exist_ok=True)
-        ours, theirs = socket.socketpair()
-        with self._lock, theirs:
+        with self._lock:
             control = self._ensure()
             number = next(self._ids)
             request = {"id": number, "spec": spec.model_dump(mode="json"), "log": str(log)}
-            with self._changed:
+            ours, theirs = socket.socketpair()
+            with theirs, self._changed:
                 self._starting[number] = ours
                 with contextlib.suppress(OSError):  # a server that died is noticed by the reader
                     socket.send_fds(control, [json.dumps(request).encode()], [theirs.fileno()])

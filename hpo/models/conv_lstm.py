@@ -22,7 +22,7 @@ SPACE: Space = {
     "filters": Int(low=16, high=128, log=True, default=64, at_least=1),
     "kernel_size": choice(3, 5, 7, 9, 11, default=3, at_least=1),
     "layers": Int(low=1, high=2, default=1, at_least=1, at_most=2),
-    # the book's relu leaves the recurrent state without a bound: trials diverge
+    # the book's relu leaves the recurrent state without a bound: trials can diverge
     "activation": fixed("tanh", allowed=("tanh", "relu")),
     "dropout": Float(low=0.2, high=0.6, default=0.5, at_least=0.0, at_most=0.9),
     "recurrent_dropout": Fixed(default=0.0, at_least=0.0, at_most=0.5),

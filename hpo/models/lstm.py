@@ -14,7 +14,7 @@ from hpo.space import Float, Int, Scalar, Space, choice
 if TYPE_CHECKING:
     import keras
 
-# No recurrent_dropout: with it Keras leaves the fused GPU kernel, and an epoch takes many times longer.
+# No recurrent_dropout: with it Keras leaves the fused GPU kernel for a slow loop.
 SPACE: Space = {
     "units": Int(low=32, high=256, log=True, default=100, at_least=1),
     "layers": Int(low=1, high=3, default=1, at_least=1),
