@@ -29,6 +29,9 @@ class _Group(click.Group):
         except HpoError as error:
             click.echo(f"Error: {error}", err=True)
             ctx.exit(error.exit_code)
+        except KeyboardInterrupt:  # before or after the supervisor, which hears Ctrl-C itself
+            click.echo("interrupted", err=True)
+            ctx.exit(130)
         except BrokenPipeError:  # the reader of our pipe left: nothing to say to nobody
             sys.stderr.close()
             ctx.exit(0)

@@ -212,14 +212,19 @@ def describe(domain: Domain) -> str:
     """One domain in a few words, as `hpo check` prints it."""
     match domain:
         case Fixed():
-            text = f"{domain.default} (fixed)"
+            text = f"{_written(domain.default)} (fixed)"
         case Choice():
-            text = "one of " + ", ".join(str(v) for v in domain.values)
+            text = "one of " + ", ".join(map(_written, domain.values))
         case Float() | Int():
             text = f"{domain.low:g} to {domain.high:g}" + (", log" if domain.log else "")
     if domain.when:
-        text += " when " + " and ".join(f"{p} is {' or '.join(map(str, v))}" for p, v in domain.when.items())
+        text += " when " + " and ".join(f"{p} is {' or '.join(map(_written, v))}" for p, v in domain.when.items())
     return text
+
+
+def _written(value: Scalar) -> str:
+    """As a study file has it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def to_json(space: Space) -> dict[str, Any]:

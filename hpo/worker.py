@@ -79,6 +79,7 @@ class Supervisor:
         times: Times | None = None,
         server: ForkServer | None = None,
     ) -> None:
+        self._store = store
         self._times = times or Times()
         self._slots = slots
         self._artifacts = artifacts.resolve()
@@ -179,7 +180,7 @@ class Supervisor:
             raise StudyFailedError(
                 f"study {self._claims.record.name!r}: {limit} trials in a row failed; the last one said:\n{over.detail}"
             )
-        if over is not None:
+        if over is not None or self._store.status(self._claims.record.name).state == "ended":
             return OK
         return INTERRUPTED if self._flags.signal == signal.SIGINT else DRAINED
 

@@ -27,7 +27,7 @@ SPACE: Space = {
     "dropout": Float(low=0.2, high=0.6, default=0.5, at_least=0.0, at_most=0.9),
     "recurrent_dropout": Fixed(default=0.0, at_least=0.0, at_most=0.5),
     "head": choice("flatten", "gap", default="flatten", allowed=("flatten", "gap")),
-    "units": Int(low=32, high=256, log=True, default=100, at_least=1),
+    "dense_units": Int(low=32, high=256, log=True, default=100, at_least=1),
 }
 
 TRAINING: Space = _rules.RECURRENT_TRAINING
@@ -72,7 +72,7 @@ def build(
     dropout: float = 0.5,
     recurrent_dropout: float = 0.0,
     head: str = "flatten",
-    units: int = 100,
+    dense_units: int = 100,
 ) -> keras.Model:
     """The network, uncompiled.
 
@@ -87,14 +87,14 @@ def build(
         dropout: after each ConvLSTM layer.
         recurrent_dropout: on the recurrent state within a window.
         head: "flatten" keeps where something happened, "gap" averages over the steps of a sub-window.
-        units: of the dense layer before the output.
+        dense_units: of the dense layer before the output.
 
     Raises:
         ValueError: see `check`.
     """
     check(
         shape, n_classes, n_steps=n_steps, filters=filters, kernel_size=kernel_size, layers=layers,
-        activation=activation, dropout=dropout, recurrent_dropout=recurrent_dropout, head=head, units=units,
+        activation=activation, dropout=dropout, recurrent_dropout=recurrent_dropout, head=head, dense_units=dense_units,
     )  # fmt: skip
     import keras
     from keras.layers import ConvLSTM1D, Dense, Dropout, Flatten, GlobalAveragePooling1D, Reshape
@@ -114,5 +114,5 @@ def build(
         )(x)
         x = Dropout(dropout)(x)
     x = Flatten()(x) if head == "flatten" else GlobalAveragePooling1D()(x)
-    x = Dense(units, "relu")(x)
+    x = Dense(dense_units, "relu")(x)
     return keras.Model(inputs, _blocks.probabilities(x, n_classes), name="conv_lstm")

@@ -183,6 +183,9 @@ class Store:
 
     def trials(self, name: str) -> list[TrialRecord]:
         """All trials of a study by number."""
+        return retried(lambda: self._trials(name))
+
+    def _trials(self, name: str) -> list[TrialRecord]:
         record = self.study(name)
         with self.rdb.engine.begin() as connection:
             now = self.now(connection)

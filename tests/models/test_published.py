@@ -47,7 +47,7 @@ def test_parameter_counts(
                 "layers": 1,
                 "dropout": 0.5,
                 "head": "flatten",
-                "units": 100,
+                "dense_units": 100,
             },
         ),
         ("lstm", HAR, {"units": 100, "layers": 1, "bidirectional": False, "dropout": 0.5, "dense_units": 100}),
