@@ -25,8 +25,11 @@ def duration(seconds: float) -> str:
 
 
 def settings(params: dict[str, bool | int | float | str]) -> str:
-    """Parameters on one line."""
-    return ", ".join(f"{name}={_short(value)}" for name, value in params.items())
+    """Parameters on one line; with several families, the family first and the names without its prefix."""
+    family = params.get("family")
+    rest = {name.removeprefix(f"{family}."): value for name, value in params.items() if name != "family"}
+    text = ", ".join(f"{name}={_short(value)}" for name, value in rest.items()) or "nothing searched"
+    return f"{family}: {text}" if family else text
 
 
 def _short(value: object) -> str:

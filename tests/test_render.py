@@ -1,0 +1,92 @@
+"""What people see, as text."""
+
+import io
+
+from rich.console import Console
+
+from hpo.render import duration, ended_line, listing, progress, settings, status_table, summary_line, time_left
+from hpo.store import Best, Status, TrialRecord, WorkerRecord
+from hpo.store.records import Use
+from hpo.trial import Cause, Result
+
+TRIAL = TrialRecord(
+    number=3,
+    state="complete",
+    value=0.91234,
+    params={"family": "lstm", "lstm.units": 8, "lstm.learning_rate": 0.000123456},
+    last_step=4,
+    last_value=0.9,
+    cause=Cause.COMPLETED,
+    outcome=Result(cause=Cause.COMPLETED, value=0.91234, epochs=12, seconds={"total": 75.0}),
+    attempt=2,
+)
+STATUS = Status(
+    study="s",
+    state="running",
+    metric="accuracy",
+    counts={"complete": 2, "pruned": 1, "fail": 1, "running": 1, "waiting": 0},
+    budget={
+        "trials": Use(used=3, limit=6),
+        "hours": Use(used=0.5, limit=None),
+        "gpu_hours": Use(used=0.9, limit=None),
+    },
+    best=Best(trial=3, value=0.91234, params=TRIAL.params),
+    failures={"bug": 1, "diverged": 2},
+    workers=(
+        WorkerRecord(worker="w", host="node", pid=7, slots=2, started_at=0.0, seen_at=1.0, left_at=None, alive=True),
+    ),
+    seconds={"training": 60.0, "overhead": 3.0},
+    running=(TRIAL,),
+    max_steps=40,
+)
+
+
+def text(renderable: object) -> str:
+    """What a plain console prints."""
+    out = io.StringIO()
+    Console(file=out, width=120).print(renderable)
+    return out.getvalue()
+
+
+def test_durations_have_their_two_largest_units() -> None:
+    """From tenths of seconds to hours."""
+    assert [duration(s) for s in (0.25, 42, 75, 3900)] == ["0.2 s", "42 s", "1 min 15 s", "1 h 05 min"]
+
+
+def test_settings_drop_the_prefix_of_the_family() -> None:
+    """The family is said once."""
+    assert settings(TRIAL.params) == "lstm: units=8, learning_rate=0.0001235"
+    assert settings({}) == "nothing searched"
+
+
+def test_a_finished_trial_is_one_line() -> None:
+    """Number, end, score, epochs, time, settings, and whether it is the best."""
+    line = "trial 3: completed 0.9123, 12 epochs in 1 min 15 s  [lstm: units=8, learning_rate=0.0001235]"
+    assert ended_line(TRIAL, best=False) == line
+    assert ended_line(TRIAL, best=True) == f"{line}  * best so far"
+
+
+def test_the_summary_names_counts_budget_and_best() -> None:
+    """One line that says how a study stands."""
+    assert summary_line(STATUS) == (
+        "2 complete, 1 pruned, 1 failed; 1 running; budget 3 of 6 trials; best accuracy 0.9123 (trial 3)"
+    )
+
+
+def test_the_time_left_follows_what_was_needed_so_far() -> None:
+    """Three of six trials took half an hour: another half hour; with a limit of hours, what is left of it."""
+    assert time_left(STATUS) == 1800
+    limited = {**STATUS.budget, "hours": Use(used=0.5, limit=0.6)}
+    assert round(time_left(STATUS.model_copy(update={"budget": limited})) or 0) == 360
+
+
+def test_the_views_hold_what_matters() -> None:
+    """The live panel, the status and the list show trials, budget, best, ends by cause, workers and epochs."""
+    live = text(progress(STATUS))
+    assert "3/6 trials" in live
+    assert "epoch 5/40" in live
+    assert "attempt 2" in live
+    status = text(status_table(STATUS))
+    assert "2 x diverged" in status
+    assert "node, pid 7, 2 slots" in status
+    assert "accuracy 0.9123" in text(listing([STATUS]))
