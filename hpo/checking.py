@@ -10,7 +10,7 @@ from rich.text import Text
 
 from hpo import data
 from hpo.errors import UsageError, nearest
-from hpo.prepare import Prepared
+from hpo.prepare import Prepared, read_data
 from hpo.sizes import parameter_counts
 from hpo.space import describe
 
@@ -115,8 +115,8 @@ def data_summary(source: str, where: str, name: str | None, cache: Path) -> dict
     if source not in data.sources():
         raise UsageError(f"unknown data source {source!r}; {nearest(source, data.sources())}")
     if source == "bundled":
-        return _summary(data.load(source, path=None, name=where, cache=cache))
-    return _summary(data.load(source, path=Path(where).expanduser(), name=name, cache=cache))
+        return _summary(read_data(source, None, where, cache))
+    return _summary(read_data(source, where, name, cache))
 
 
 def data_table(found: dict[str, Any]) -> RenderableType:

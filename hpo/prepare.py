@@ -12,7 +12,7 @@ import numpy as np
 
 from hpo import __version__, data, models, study
 from hpo.data.split import Split, make_split
-from hpo.errors import StudyFileError
+from hpo.errors import DataError, StudyFileError
 from hpo.resolve import resolve_all
 from hpo.space import Params, Space, corners, sample
 from hpo.store.records import DataRecord
@@ -54,12 +54,7 @@ def prepare(path: Path, cache: Path) -> Prepared:
     """
     definition = study.load(path)
     source = definition.data
-    loaded = data.load(
-        source.source,
-        path=None if source.path is None else path.parent / Path(source.path).expanduser(),
-        name=source.name,
-        cache=cache,
-    )
+    loaded = read_data(source.source, source.path, source.name, cache, base=path.parent)
     split = make_split(
         loaded.train.y,
         loaded.train.groups,
@@ -80,6 +75,21 @@ def prepare(path: Path, cache: Path) -> Prepared:
         classes=loaded.classes,
     )
     return Prepared(path, definition, loaded, split, spaces, record)
+
+
+def read_data(source: str, where: str | None, name: str | None, cache: Path, *, base: Path = Path()) -> data.Loaded:
+    """The data set, from files named as people write them: relative to `base`, or with ``~`` for a home folder.
+
+    Raises:
+        DataError: the data are missing or damaged, or the system refuses the path.
+    """
+    try:
+        path = None if where is None else base / Path(where).expanduser()
+        return data.load(source, path=path, name=name, cache=cache)
+    except RuntimeError as error:  # what `expanduser` raises
+        raise DataError(f"cannot read {where}: there is no such user's home folder") from error
+    except OSError as error:  # a folder that may not be looked into, a name that is too long
+        raise DataError(f"cannot read {where or name}: {error.strerror or error}") from error
 
 
 def _spaces(path: Path, definition: StudyDef, loaded: data.Loaded, n_train: int) -> dict[str, Space]:

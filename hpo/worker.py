@@ -25,6 +25,7 @@ from hpo.trial import Cause, Epoch, Result, Started, TrainSettings, TrialSpec
 log = logging.getLogger(__name__)
 
 OK, DRAINED, INTERRUPTED = 0, 75, 130
+START_TRIES = 3  # to get a process for a trial, before the worker gives up
 
 
 @dataclass
@@ -91,6 +92,7 @@ class Supervisor:
         self._flags = _Flags()
         self._wake = threading.Event()
         self._grace_ends: float | None = None
+        self._failed_starts = 0
 
     # --- the main thread ---------------------------------------------------------------------------------------
 
@@ -208,6 +210,8 @@ class Supervisor:
         running = self._running[claim.number] = _Running(claim=claim, began=now, heard=now)
         try:
             child = self._start(claim)
+            if child is None:
+                return
             self._attend(running, child)
             child.kill()  # a child that sent its result and does not end
             child.wait()
@@ -215,12 +219,19 @@ class Supervisor:
         finally:
             del self._running[claim.number]
 
-    def _start(self, claim: Claim) -> Child:
+    def _start(self, claim: Claim) -> Child | None:
+        """A process for the trial; None when there was none this time, and the trial was given back."""
         try:
-            return self._server.start(self._spec(claim), self._artifacts / claim.artifacts / "log.txt")
-        except ChildStartError:
-            self._claims.release(claim, lost=False)  # the machine's fault
-            raise
+            child = self._server.start(self._spec(claim), self._artifacts / claim.artifacts / "log.txt")
+        except ChildStartError as error:
+            self._claims.release(claim, lost=False)  # the machine's fault, not the trial's
+            self._failed_starts += 1
+            if self._failed_starts >= START_TRIES:
+                raise
+            log.warning("%s; trying again", error)
+            return None
+        self._failed_starts = 0
+        return child
 
     def _spec(self, claim: Claim) -> TrialSpec:
         record = self._claims.record

@@ -2,7 +2,10 @@
 
 import contextlib
 import os
+import shutil
 import signal
+import subprocess
+import tarfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -70,6 +73,30 @@ def shared_data() -> Path:
     folder = ROOT.parent / "shared" / "data"
     _require(folder.is_dir(), "needs the data sets of ../shared/data")
     return folder
+
+
+@pytest.fixture(scope="session")
+def unpacked(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """UCI HAR and Earthquakes, unpacked once for the session: about 200 MB."""
+    folder = tmp_path_factory.mktemp("real")
+    for name in ("uci_har_text.tar.xz", "earthquakes_text.tar.xz"):
+        with tarfile.open(shared_data / name) as archive:
+            archive.extractall(folder, filter="data")
+    return folder
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path, require: Require) -> Iterator[Path]:
+    """A file system of 256 kB."""
+    require(os.geteuid() == 0 and shutil.which("mount"), "only root may mount a small disk", optional=True)
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)], capture_output=True, text=True, check=False
+    )
+    require(mount.returncode == 0, f"mounting is not allowed here: {mount.stderr.strip()}", optional=True)
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def _processes() -> dict[int, str]:

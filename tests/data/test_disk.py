@@ -1,9 +1,6 @@
 """A disk that refuses: the error says what to do, and nothing half-written stays."""
 
 import os
-import shutil
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -66,20 +63,6 @@ def test_killed_writer_leaves_nothing(pair: Path, cache: Path) -> None:
     spoil(folder / data.sha256 / "x.npy")
     get(pair, cache)
     assert leftovers(cache) == []
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path, require: Require) -> Iterator[Path]:
-    """A file system of 256 kB."""
-    require(os.geteuid() == 0 and shutil.which("mount"), "only root may mount a small disk", optional=True)
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)], capture_output=True, text=True, check=False
-    )
-    require(mount.returncode == 0, f"mounting is not allowed here: {mount.stderr.strip()}", optional=True)
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def test_full_disk(small_disk: Path, tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """The real UCI HAR and Earthquakes files: the numbers that their publishers state."""
 
-import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +10,6 @@ from hpo.data.split import make_split
 
 HAR_TRAIN_SUBJECTS = [1, 3, 5, 6, 7, 8, 11, 14, 15, 16, 17, 19, 21, 22, 23, 25, 26, 27, 28, 29, 30]
 HAR_TEST_SUBJECTS = (2, 4, 9, 10, 12, 13, 18, 20, 24)
-
-
-@pytest.fixture(scope="session")
-def unpacked(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Both archives, unpacked once for the session: about 200 MB."""
-    folder = tmp_path_factory.mktemp("real")
-    for name in ("uci_har_text.tar.xz", "earthquakes_text.tar.xz"):
-        with tarfile.open(shared_data / name) as archive:
-            archive.extractall(folder, filter="data")
-    return folder
 
 
 @pytest.mark.timeout(300)  # unpacking 180 MB of xz, and parsing it

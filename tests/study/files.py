@@ -21,7 +21,6 @@ SHORTEST: dict[str, Any] = {
     "budget": {"trials": 1},
 }
 REMOVE = object()
-REMOVE = object()
 
 
 def toml(value: object) -> str:
@@ -39,7 +38,7 @@ def toml(value: object) -> str:
             return str(value)
 
 
-def text(raw: Mapping[str, object]) -> str:
+def file_text(raw: Mapping[str, object]) -> str:
     """The keys as a TOML file."""
     return "".join(f"{json.dumps(k)} = {toml(v)}\n" for k, v in raw.items())
 
@@ -47,7 +46,7 @@ def text(raw: Mapping[str, object]) -> str:
 def write(folder: Path, raw: Mapping[str, object] | str) -> Path:
     """A study file in `folder`, from its keys or as it stands."""
     path = folder / "study.toml"
-    path.write_text(raw if isinstance(raw, str) else text(raw), encoding="utf-8")
+    path.write_text(raw if isinstance(raw, str) else file_text(raw), encoding="utf-8")
     return path
 
 
@@ -68,7 +67,7 @@ def changed(raw: Mapping[str, Any], changes: Mapping[str, object]) -> dict[str, 
     return new
 
 
-def problems(folder: Path, raw: Mapping[str, object] | str) -> tuple[str, ...]:
+def problems_of(folder: Path, raw: Mapping[str, object] | str) -> tuple[str, ...]:
     """What is wrong with the file; there has to be something."""
     with pytest.raises(StudyFileError) as caught:
         load(write(folder, raw))

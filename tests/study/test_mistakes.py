@@ -8,7 +8,7 @@ import pytest
 
 from hpo.errors import StudyFileError
 from hpo.study import MAX_BYTES, load
-from tests.study.files import REMOVE, SHORTEST, changed, problems, text, write
+from tests.study.files import REMOVE, SHORTEST, changed, file_text, problems_of
 
 WRONG_NAME = "name: got {} (text); accepted: 1 to 64 of a-z"
 ENTRY = "accepted: a value, a list of choices, { low, high, log, step, when }"
@@ -171,7 +171,7 @@ MISTAKES: list[tuple[Mapping[str, object], str]] = [
 @pytest.mark.parametrize(("changes", "message"), MISTAKES)
 def test_a_mistake_is_named_with_its_key(tmp_path: Path, changes: Mapping[str, object], message: str) -> None:
     """One wrong key gives exactly one problem, which says what was received and what is accepted."""
-    (problem,) = problems(tmp_path, changed(SHORTEST, changes))
+    (problem,) = problems_of(tmp_path, changed(SHORTEST, changes))
     assert message in problem
     assert problem.startswith(message.split(":")[0]) or message.startswith((";", "greater"))
     assert not re.search(r"[Ii]nput should|pydantic|validation error|Extra inputs|Value error", problem)
@@ -179,7 +179,7 @@ def test_a_mistake_is_named_with_its_key(tmp_path: Path, changes: Mapping[str, o
 
 def test_dates_are_no_values(tmp_path: Path) -> None:
     """TOML knows dates; no key takes one."""
-    (problem,) = problems(tmp_path, f"space.units = 2026-01-01\n{text(SHORTEST)}")
+    (problem,) = problems_of(tmp_path, f"space.units = 2026-01-01\n{file_text(SHORTEST)}")
     assert "space.units: got 2026-01-01 (date or time)" in problem
 
 
@@ -200,7 +200,7 @@ def test_all_mistakes_come_at_once(tmp_path: Path) -> None:
     changes: dict[str, object] = {}
     for row in rows:
         changes |= row
-    problems = problems(tmp_path, changed(SHORTEST, changes))
+    problems = problems_of(tmp_path, changed(SHORTEST, changes))
     assert [problem.split(":")[0] for problem in problems] == [
         "name", "data.source", "split.by", "model.family", "space.a", "space.b", "search.sampler", "train.metric",
         "train.ema", "budget.retries", "notify", "what", "search.pruner.min_epochs", "split.validation", "budget",

@@ -12,7 +12,7 @@ from hpo.scores import METRICS
 from hpo.study import StudyDef, load
 from hpo.study_file import Budget, Choices, Data, Model, Range, Search, Split, Train, Value
 from hpo.training import TRAINING
-from tests.study.files import EXAMPLE, PAGE, SHORTEST, text, write
+from tests.study.files import EXAMPLE, PAGE, SHORTEST, file_text, write
 
 
 def test_the_example_of_the_documentation(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_the_forms_of_the_page_are_read(tmp_path: Path) -> None:
     forms = re.findall(r"^\| `(\w+ = .+?)` \|", PAGE, re.MULTILINE)
     assert len(forms) == 6
     for form in forms:
-        text = f"{text(SHORTEST)}[space]\n{form}\n"
+        text = f"{file_text(SHORTEST)}[space]\n{form}\n"
         assert load(write(tmp_path, text)).space
 
 

@@ -2,8 +2,8 @@
 
 import re
 import tomllib
-from typing import Any
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from hpo.child import ChildStartError, ForkServer
 from hpo.errors import DataError, StudyFailedError
 from hpo.settings import Times
 from hpo.store import DataRecord, Status, Store
@@ -62,7 +63,7 @@ class Bench:
         """What the children of supervisors made after this do."""
         self.patch.setenv("FAKE", json.dumps(plan))
 
-    def supervisor(self, *, slots: int = 1, times: Times = FAST) -> Supervisor:
+    def supervisor(self, *, slots: int = 1, times: Times = FAST, server: ForkServer | None = None) -> Supervisor:
         """One in this process."""
         return Supervisor(
             self.store,
@@ -71,7 +72,7 @@ class Bench:
             artifacts=self.folder / "artifacts",
             cache=self.cache,
             times=times,
-            server=fake_server(),
+            server=server or fake_server(),
         )
 
     def process(self, *, slots: int = 1) -> subprocess.Popen[bytes]:
@@ -230,6 +231,16 @@ def test_a_dead_fork_server_is_replaced(bench: Bench) -> None:
     assert process.wait(timeout=60) == 0
     assert bench.status().counts["complete"] == 2
     assert bench.store.trial("s", 0).attempt == 2
+
+
+def test_a_fork_server_that_never_starts_ends_the_worker(bench: Bench) -> None:
+    """Three tries to get a process, then the worker says why it leaves; the trial is nobody's, and not lost."""
+    bench.create(budget={"trials": 2})
+    broken = ForkServer([sys.executable, "-c", "raise SystemExit('no TensorFlow')"], log=bench.folder / "server.log")
+    with pytest.raises(ChildStartError, match="no TensorFlow"):
+        bench.supervisor(server=broken).run()
+    trial = bench.store.trial("s", 0)
+    assert (trial.state, trial.worker, trial.attempt, trial.losses) == ("running", None, 3, 0)
 
 
 def test_ctrl_c_finishes_what_runs(bench: Bench) -> None:
