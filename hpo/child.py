@@ -153,6 +153,9 @@ class ForkServer:
         """The control socket of a running server, started if need be."""
         if self._control is not None:
             return self._control
+        if self._process is not None:  # the one before: its socket is closed, so it is of no use any more
+            self._process.kill()
+            self._process.wait()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._ready = False
         with theirs, contextlib.ExitStack() as stack:

@@ -8,6 +8,7 @@ import logging
 import math
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +19,8 @@ from hpo.errors import HpoError, StorageError, UsageError
 from hpo.folders import names
 
 F = TypeVar("F", bound=Callable[..., Any])
+# HPO_COMMAND_OPTION, or HPO_OPTION where an option means the same in all commands.
+_option = partial(click.option, show_envvar=True)
 
 
 class _Group(click.Group):
@@ -44,36 +47,33 @@ class _Group(click.Group):
 
 
 def _storage(function: F) -> F:
-    return click.option(
+    return _option(
         "--storage",
         envvar="HPO_STORAGE",
         default=settings.STORAGE,
         show_default=True,
-        show_envvar=True,
         help="Database address.",
     )(function)
 
 
 def _artifacts(function: F) -> F:
-    return click.option(
+    return _option(
         "--artifacts",
         envvar="HPO_ARTIFACTS",
         type=click.Path(path_type=Path, file_okay=False),
         default=settings.ARTIFACTS,
         show_default=True,
-        show_envvar=True,
         help="Folder for logs, curves and reports of trials.",
     )(function)
 
 
 def _cache(function: F) -> F:
-    return click.option(
+    return _option(
         "--cache",
         envvar="HPO_CACHE",
         type=click.Path(path_type=Path, file_okay=False),
         default=settings.CACHE,
         show_default=True,
-        show_envvar=True,
         help="Folder for parsed data.",
     )(function)
 
@@ -85,15 +85,13 @@ def _times(function: F) -> F:
         ("renew", defaults.renew, "Seconds between two renewals of a lease."),
         ("lease", defaults.lease, "Seconds after which a silent worker's trial is taken over."),
     ):
-        option = click.option(
-            f"--{name}", type=click.FloatRange(min=0.1), default=value, show_default=True, show_envvar=True, help=text
-        )
+        option = _option(f"--{name}", type=click.FloatRange(min=0.1), default=value, show_default=True, help=text)
         function = option(function)
     return function
 
 
 def _json(function: F) -> F:
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")(function)
+    return _option("--json", "as_json", envvar="HPO_JSON", is_flag=True, help="Print JSON for machines.")(function)
 
 
 _study_file = click.argument("study_file", metavar="STUDY.toml", type=click.Path(path_type=Path))
@@ -112,7 +110,7 @@ def _example(text: str) -> str:
 
 @click.group(cls=_Group, context_settings={"auto_envvar_prefix": "HPO", "help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="hpo")
-@click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_envvar=True, help="Of stderr.")
+@_option("--log-format", type=click.Choice(["text", "json"]), default="text", help="Of stderr.")
 def main(log_format: str) -> None:
     """Tunes time-series classifiers: one study file, one shared study, no lost result.
 
@@ -130,7 +128,8 @@ def main(log_format: str) -> None:
 def _console(*, err: bool = False) -> Any:
     from rich.console import Console
 
-    return Console(stderr=err, highlight=False)
+    # no markup: a class may be called [/b]
+    return Console(stderr=err, highlight=False, markup=False, emoji=False)
 
 
 def _emit(value: Any) -> None:
@@ -149,7 +148,7 @@ def _finite(value: Any) -> Any:
 @main.command(epilog=_example("hpo check studies/quickstart.toml"))
 @_study_file
 @_cache
-@click.option("--sizes/--no-sizes", default=True, help="Build some models to count their parameters (takes seconds).")
+@_option("--sizes/--no-sizes", default=True, help="Build some models to count their parameters (takes seconds).")
 @_json
 def check(study_file: Path, cache: Path, sizes: bool, as_json: bool) -> None:
     """Validates a study file with its data and prints the plan."""
@@ -170,19 +169,17 @@ def check(study_file: Path, cache: Path, sizes: bool, as_json: bool) -> None:
 
 @main.command(epilog=_example("hpo launch studies/quickstart.toml --workers 2"))
 @_study_file
-@click.option("--workers", type=click.IntRange(min=1), help="Trials at a time.  [default: cores / threads]")
-@click.option(
-    "--on", "place", type=click.Choice(names("launch")), default="local", show_default=True, help="Where to work."
-)
+@_option("--workers", type=click.IntRange(min=1), help="Trials at a time.  [default: cores / threads]")
+@_option("--on", type=click.Choice(names("launch")), default="local", show_default=True, help="Where to work.")
 @_storage
 @_artifacts
 @_cache
 @_times
-@click.option("--dry-run", is_flag=True, help="Print the plan and change nothing but the data cache.")
+@_option("--dry-run", is_flag=True, help="Print the plan and change nothing but the data cache.")
 def launch(
     study_file: Path,
     workers: int | None,
-    place: str,
+    on: str,
     storage: str,
     artifacts: Path,
     cache: Path,
@@ -200,14 +197,14 @@ def launch(
     click.echo(f"reading {study_file} and its data ...", err=True)
     prepared = prepare(study_file, cache)
     if dry_run:
-        plan = launching.plan(prepared, place, slots=workers, artifacts=artifacts, cache=cache)
+        plan = launching.plan(prepared, on, slots=workers, artifacts=artifacts, cache=cache)
         _console().print(checking.table(checking.plan(prepared, sizes=False)))
         for line in plan.lines:
             click.echo(line)
         return
     code = launching.run(
         prepared,
-        place,
+        on,
         slots=workers,
         storage=storage,
         artifacts=artifacts,
@@ -235,7 +232,7 @@ def _finish(name: str, storage: str, code: int) -> None:
 
 @main.command(epilog=_example("hpo worker quickstart --slots 2"))
 @_name
-@click.option("--slots", type=click.IntRange(min=1), help="Trials at a time.  [default: cores / threads]")
+@_option("--slots", type=click.IntRange(min=1), help="Trials at a time.  [default: cores / threads]")
 @_storage
 @_artifacts
 @_cache
@@ -330,16 +327,16 @@ def stop(name: str, storage: str) -> None:
 
 @main.command(epilog=_example("hpo export quickstart -o best.json"))
 @_name
-@click.option("--trial", "number", type=click.IntRange(min=0), help="Of this trial.  [default: the best one]")
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="File.  [default: stdout]")
-@click.option("--format", "form", type=click.Choice(["json"]), default="json", show_default=True)
+@_option("--trial", type=click.IntRange(min=0), help="Of this trial.  [default: the best one]")
+@_option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="File.  [default: stdout]")
+@_option("--format", "form", envvar="HPO_EXPORT_FORMAT", type=click.Choice(["json"]), default="json", show_default=True)
 @_storage
-def export(name: str, number: int | None, output: Path | None, form: str, storage: str) -> None:
+def export(name: str, trial: int | None, output: Path | None, form: str, storage: str) -> None:
     """The best parameters, with score, data hashes and versions."""
     from hpo.export import export as collect
     from hpo.store import Store
 
-    found = collect(Store(storage), name, number)
+    found = collect(Store(storage), name, trial)
     if output is None:
         _emit(found)
         return
@@ -374,7 +371,7 @@ def data_list(cache: Path, as_json: bool) -> None:
 @data.command("show", epilog=_example("hpo data show bundled BasicMotions"))
 @click.argument("source")
 @click.argument("where", metavar="PATH_OR_NAME")
-@click.option("--name", help="Which data set of a folder (source ucr).")
+@_option("--name", help="Which data set of a folder (source ucr).")
 @_cache
 @_json
 def data_show(source: str, where: str, name: str | None, cache: Path, as_json: bool) -> None:

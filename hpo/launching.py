@@ -1,12 +1,15 @@
 """What `hpo launch` and `hpo worker` do: the study's row, the workers, the last words."""
 
+import tempfile
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 from rich.console import Console
 
 from hpo import data
 from hpo import launch as launchers
+from hpo.errors import MissingExtra, StorageError
 from hpo.export import export
 from hpo.launch import Plan, local
 from hpo.live import Watch
@@ -34,7 +37,13 @@ def run(
     times: Times,
     console: Console,
 ) -> int:
-    """Creates or resumes the study, starts its workers, shows progress until they leave. Returns the exit code."""
+    """Creates or resumes the study, starts its workers, shows progress until they leave. Returns the exit code.
+
+    Raises:
+        MissingExtra, StorageError: no trial could end well here; nothing was created.
+    """
+    if place == "local":
+        _check_machine(artifacts)
     name = prepared.definition.name
     to_start = plan(prepared, place, slots=slots, artifacts=artifacts, cache=cache)
     store = Store(storage, create=True)
@@ -55,10 +64,30 @@ def run(
 
 
 def work(name: str, *, slots: int | None, storage: str, artifacts: Path, cache: Path, times: Times) -> int:
-    """One supervisor on this machine for a study that exists. Returns the exit code."""
+    """One supervisor on this machine for a study that exists. Returns the exit code.
+
+    Raises:
+        MissingExtra, StorageError: no trial could end well here.
+    """
     store = Store(storage)
     threads = store.study(name).definition.train.threads
+    _check_machine(artifacts)
     return local.start(local.plan(name, slots=slots, threads=threads, artifacts=artifacts, cache=cache), store, times)
+
+
+def _check_machine(artifacts: Path) -> None:
+    """Refuses what would end every trial of a worker on this machine, and not because of the trial."""
+    if find_spec("tensorflow") is None:  # looks for it without importing it
+        raise MissingExtra("tensorflow", "train", "Training on this machine")
+    try:
+        artifacts.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=artifacts):
+            pass
+    except OSError as error:
+        raise StorageError(
+            f"cannot write the trials' files to {artifacts}: {error.strerror or error}. "
+            "Choose another folder with HPO_ARTIFACTS or --artifacts"
+        ) from error
 
 
 def last_words(name: str, storage: str, code: int) -> Iterator[str]:

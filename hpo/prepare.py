@@ -85,9 +85,10 @@ def read_data(source: str, where: str | None, name: str | None, cache: Path, *, 
     """
     try:
         path = None if where is None else base / Path(where).expanduser()
+    except RuntimeError as error:
+        raise DataError(f"cannot read {where}: there is no such home folder") from error
+    try:
         return data.load(source, path=path, name=name, cache=cache)
-    except RuntimeError as error:  # what `expanduser` raises
-        raise DataError(f"cannot read {where}: there is no such user's home folder") from error
     except OSError as error:  # a folder that may not be looked into, a name that is too long
         raise DataError(f"cannot read {where or name}: {error.strerror or error}") from error
 
