@@ -18,6 +18,7 @@ from hpo import __version__, settings
 from hpo.errors import HpoError, StorageError, UsageError
 from hpo.folders import names
 
+PIPE_WIDTH = 160  # characters of a table's line where nobody looks at a terminal
 F = TypeVar("F", bound=Callable[..., Any])
 # HPO_COMMAND_OPTION, or HPO_OPTION where an option means the same in all commands.
 _option = partial(click.option, show_envvar=True)

@@ -81,7 +81,12 @@ def run_child(request: dict[str, object], sock: socket.socket, forked: float, wo
         print(f"--- trial {spec.number}, attempt {spec.attempt}, seed {spec.seed}, pid {os.getpid()}", flush=True)
         work.prepare(spec)
         channel.send(Started(seconds=time.monotonic() - forked))
-        result = work.train(spec, channel.send, lambda: channel.cause)
+
+        def report(epoch: Epoch) -> None:
+            print(_line(epoch), flush=True)
+            channel.send(epoch)
+
+        result = work.train(spec, report, lambda: channel.cause)
     except Exception:  # noqa: BLE001 - whatever a trial raises is its result, and its supervisor decides
         text = traceback.format_exc()
         print(text, file=sys.stderr, flush=True)
@@ -89,6 +94,12 @@ def run_child(request: dict[str, object], sock: socket.socket, forked: float, wo
     print(f"--- {result.cause}: {result.value}", flush=True)
     channel.send(result)
     return 0
+
+
+def _line(epoch: Epoch) -> str:
+    """One epoch as `hpo logs` shows it."""
+    logs = "  ".join(f"{name} {value:.4g}" for name, value in epoch.logs.items())
+    return f"fold {epoch.fold}  epoch {epoch.epoch + 1}  {epoch.seconds:.2f} s  {logs}"
 
 
 class Server:

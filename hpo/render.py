@@ -160,8 +160,9 @@ def trial_table(trial: TrialRecord) -> RenderableType:
 def listing(rows: Sequence[Status]) -> RenderableType:
     """`hpo list`: a line per study."""
     table = Table(box=None, pad_edge=False)
-    for column in ("study", "state", "complete", "pruned", "failed", "running", "best"):
-        table.add_column(column, justify="left" if column in ("study", "state") else "right")
+    words = ("study", "state", "metric")
+    for column in (*words[:2], "complete", "pruned", "failed", "running", "metric", "best"):
+        table.add_column(column, justify="left" if column in words else "right", no_wrap=True)
     for row in rows:
         counts = row.counts
         best = f"{row.metric} {score(row.best.value)}" if row.best else "-"
