@@ -19,6 +19,7 @@ from hpo.errors import HpoError, StorageError, UsageError
 from hpo.folders import names
 
 PIPE_WIDTH = 160  # characters of a table's line where nobody looks at a terminal
+log = logging.getLogger("hpo")
 F = TypeVar("F", bound=Callable[..., Any])
 # HPO_COMMAND_OPTION, or HPO_OPTION where an option means the same in all commands.
 _option = partial(click.option, show_envvar=True)
@@ -31,7 +32,7 @@ class _Group(click.Group):
         try:
             return super().invoke(ctx)
         except HpoError as error:
-            click.echo(f"Error: {error}", err=True)
+            log.error("%s", error)  # noqa: TRY400 - a mistake of the user's has no traceback
             ctx.exit(error.exit_code)
         except KeyboardInterrupt:  # before or after the supervisor, which hears Ctrl-C itself
             click.echo("interrupted", err=True)
@@ -43,7 +44,7 @@ class _Group(click.Group):
             if not type(error).__module__.startswith(("sqlalchemy", "optuna")):
                 raise
             reason = str(error.__cause__ or error).splitlines()[0]
-            click.echo(f"Error: the database could not be used: {reason}", err=True)
+            log.error("the database could not be used: %s", reason)  # noqa: TRY400 - nor has the database's
             ctx.exit(StorageError.exit_code)
 
 
@@ -105,6 +106,12 @@ class _JsonLines(logging.Formatter):
         return json.dumps({"time": record.created, "level": record.levelname.lower(), "message": record.getMessage()})
 
 
+class _Text(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        return f"Error: {text}" if record.levelno >= logging.ERROR else text
+
+
 def _example(text: str) -> str:
     return f"\b\nExample:\n  {text}"
 
@@ -121,9 +128,10 @@ def main(log_format: str) -> None:
       hpo launch studies/quickstart.toml
     """
     handler = logging.StreamHandler()
-    handler.setFormatter(_JsonLines() if log_format == "json" else logging.Formatter("%(message)s"))
-    logging.getLogger("hpo").handlers = [handler]
-    logging.getLogger("hpo").setLevel(logging.INFO)
+    handler.setFormatter(_JsonLines() if log_format == "json" else _Text("%(message)s"))
+    log.handlers = [handler]
+    log.setLevel(logging.INFO)
+    log.propagate = False
 
 
 def _console(*, err: bool = False) -> Any:
@@ -330,7 +338,7 @@ def stop(name: str, storage: str) -> None:
 @_name
 @_option("--trial", type=click.IntRange(min=0), help="Of this trial.  [default: the best one]")
 @_option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="File.  [default: stdout]")
-@_option("--format", "form", envvar="HPO_EXPORT_FORMAT", type=click.Choice(["json"]), default="json", show_default=True)
+@_option("--format", "form", envvar="HPO_EXPORT_FORMAT", type=click.Choice(["json"]), default="json", help="Of it.")
 @_storage
 def export(name: str, trial: int | None, output: Path | None, form: str, storage: str) -> None:
     """The best parameters, with score, data hashes and versions."""

@@ -25,6 +25,7 @@ from hpo.trial import Cause, Epoch, Result, Started, TrainSettings, TrialSpec
 log = logging.getLogger(__name__)
 
 OK, DRAINED, INTERRUPTED = 0, 75, 130
+PAUSE = 5.0  # seconds between two looks at a child that say that this process itself stood still
 START_TRIES = 3  # to get a process for a trial, before the worker gives up
 
 
@@ -108,12 +109,12 @@ class Supervisor:
         """
         before = {sig: signal.signal(sig, self._hear) for sig in (signal.SIGINT, signal.SIGTERM)}
         try:
-            self._claims.join(host=socket.gethostname(), pid=os.getpid(), slots=self._slots)
+            self._claims.roster.join(host=socket.gethostname(), pid=os.getpid(), slots=self._slots)
             threads = [threading.Thread(target=self._slot, name=f"slot-{i}", daemon=True) for i in range(self._slots)]
             for thread in threads:
                 thread.start()
             self._attend_leases(threads)
-            self._claims.leave()
+            self._claims.roster.leave()
         finally:
             self._flags.abort.set()
             self._server.close()
@@ -260,13 +261,19 @@ class Supervisor:
 
     def _attend(self, running: _Running, child: Child) -> None:
         """Passes the child's reports on and stops it when there is a reason to, until it closes its line."""
+        looked = time.monotonic()
         while True:
             try:
                 message = child.receive(timeout=0.2)
             except Closed:
                 return
+            now = time.monotonic()
+            if now - looked > PAUSE:
+                # this process stood still (it was stopped, or the database was away): the child gets its time again
+                running.heard = running.told_at = now
             if message is not None:
-                running.heard = time.monotonic()
+                running.heard = now
+            looked = now
             if isinstance(message, Started):
                 running.started = True
             elif isinstance(message, Epoch):
@@ -321,6 +328,7 @@ class Supervisor:
             if not self._claims.finish(claim, running.result):
                 log.warning("trial %d was taken over by another worker; its result here is dropped", claim.number)
         elif running.lost:
+            self._claims.forget(claim)
             log.warning("trial %d was taken over by another worker", claim.number)
         elif self._flags.abort.is_set():
             self._claims.release(claim, lost=False)

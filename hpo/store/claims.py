@@ -24,6 +24,7 @@ from hpo.store.catalogue import ENDED, Store, consecutive_failures
 from hpo.store.connect import retried
 from hpo.store.lock import LockLostError
 from hpo.store.records import Claim, Idle, Orders, Over, StudyRecord
+from hpo.store.roster import Roster
 from hpo.trial import INFEASIBLE, Cause, Epoch, Result
 
 log = logging.getLogger(__name__)
@@ -57,6 +58,7 @@ class Claims:
         self._record = store.study(name)
         self._study = store.optuna_study(self._record)
         self._books = Books(store, self._record.study_id)
+        self.roster = Roster(store, self._record.study_id, worker)
         self._live: dict[int, optuna.trial.Trial] = {}
         self._reported: dict[int, int] = {}
 
@@ -87,7 +89,7 @@ class Claims:
                     self._close(row["number"], Result.model_validate(row["outcome"]))
             trials = self._study.get_trials(deepcopy=False)
             running = [t.number for t in trials if t.state is State.RUNNING]
-            lost = [number for number in running if not _is_live(rows.get(number), now)]
+            lost = [number for number in running if not self._is_owned(number, rows.get(number), now)]
             over = self._over(trials, account, rows)
             if over is not None:
                 if over.reason in BUDGETS:
@@ -113,6 +115,13 @@ class Claims:
                     return Idle()
             return self._lease_out(self._ask(trials), None, 0, NO_STEP, still_held)
 
+    def _is_owned(self, number: int, row: Row | None, now: float) -> bool:
+        """Whether somebody trains it: a live lease, or this very worker, which may have been kept from renewing."""
+        if row is None:
+            return False
+        ours = number in self._live and row["worker"] == self._worker
+        return ours or (row["expires_at"] is not None and row["expires_at"] > now)
+
     def _over(self, trials: list[optuna.trial.FrozenTrial], account: Row, rows: dict[int, Row]) -> Over | None:
         budget = self._record.definition.budget
         ended = sum(t.state in ENDED for t in trials)
@@ -131,16 +140,19 @@ class Claims:
 
     def _ask(self, trials: list[optuna.trial.FrozenTrial]) -> optuna.trial.Trial:
         waiting = [t.number for t in trials if t.state is State.WAITING]
-        number = waiting[0] if waiting else len(trials)
-        # Seeded by the number: two workers never draw the same, and a study on one slot repeats exactly.
+        self._seed_sampler(waiting[0] if waiting else len(trials))
+        return self._study.ask()
+
+    def _seed_sampler(self, number: int) -> None:
+        """By the trial's number: two workers never draw the same, and a study on one slot repeats exactly."""
         self._study.sampler = search.make_sampler(
             self._record.definition.search,
             seed=derive_seed(self._record.definition.split.seed + 1, number),
             spaces=self._record.spaces,
         )
-        return self._study.ask()
 
     def _reattach(self, number: int) -> optuna.trial.Trial:
+        self._seed_sampler(number)  # a claim that died may have left parameters open
         trial_id = self._store.rdb.get_trial_id_from_study_id_trial_number(self._record.study_id, number)
         return optuna.trial.Trial(self._study, trial_id)
 
@@ -199,9 +211,7 @@ class Claims:
                 renewed = connection.execute(self._fenced(claim).values(expires_at=now + self._lease))
                 if renewed.rowcount == 0:
                     lost.append(claim.number)
-            connection.execute(
-                update(tables.workers).where(tables.workers.c.worker == self._worker).values(seen_at=now)
-            )
+            self.roster.seen(connection, now)
             books = self._books.read(connection)
             slots = connection.execute(
                 select(tables.trials.c.number).where(
@@ -250,6 +260,7 @@ class Claims:
                 now = self._books.tick(connection)
                 row = connection.execute(self._select(claim.number)).mappings().one()
                 if row["worker"] != self._worker or row["attempt"] != claim.attempt:
+                    self._live.pop(claim.number, None)
                     return False
                 if row["outcome"] is None:
                     # From here on the result is safe: whoever claims next tells Optuna if we no longer can.
@@ -278,6 +289,10 @@ class Claims:
         self._live.pop(claim.number, None)
         return retried(release)
 
+    def forget(self, claim: Claim) -> None:
+        """Told by a worker that no longer trains a trial which somebody else took over."""
+        self._live.pop(claim.number, None)
+
     def _end_lost(self, number: int, row: Row | None, cause: Cause, losses: int = 0) -> None:
         """Ends a trial that nobody owns: it was lost too often, or the budget ended before it."""
         detail = f"its process or worker was lost {losses} times" if cause is Cause.POISON else ""
@@ -297,7 +312,8 @@ class Claims:
                     )
                 )
             self._record_outcome(connection, number, result, now)
-            connection.execute(self._update(number).values(losses=losses))
+            # nobody's: a worker that comes back with a result is refused
+            connection.execute(self._update(number).values(losses=losses, worker=None))
         self._close(number, result)
 
     def _record_outcome(self, connection: Connection, number: int, result: Result, now: float) -> None:
@@ -322,40 +338,6 @@ class Claims:
             self._study.tell(number, value, state=state, skip_if_finished=True)
         with self._store.rdb.engine.begin() as connection:
             connection.execute(self._update(number).values(expires_at=None))
-
-    # --- workers -----------------------------------------------------------------------------------------------
-
-    def join(self, *, host: str, pid: int, slots: int) -> None:
-        """Enters this worker into the study's list."""
-
-        def join() -> None:
-            with self._store.rdb.engine.begin() as connection:
-                now = self._store.now(connection)
-                connection.execute(
-                    insert(tables.workers).values(
-                        worker=self._worker,
-                        study_id=self._record.study_id,
-                        host=host,
-                        pid=pid,
-                        slots=slots,
-                        started_at=now,
-                        seen_at=now,
-                    )
-                )
-
-        retried(join)
-
-    def leave(self) -> None:
-        """Marks this worker as gone."""
-
-        def leave() -> None:
-            with self._store.rdb.engine.begin() as connection:
-                now = self._store.now(connection)
-                connection.execute(
-                    update(tables.workers).where(tables.workers.c.worker == self._worker).values(left_at=now)
-                )
-
-        retried(leave)
 
     # --- rows --------------------------------------------------------------------------------------------------
 
@@ -383,10 +365,6 @@ class Claims:
         return self._update(claim.number).where(
             columns.worker == self._worker, columns.attempt == claim.attempt, columns.outcome.is_(None)
         )
-
-
-def _is_live(row: Row | None, now: float) -> bool:
-    return row is not None and row["expires_at"] is not None and row["expires_at"] > now
 
 
 def _state(result: Result) -> tuple[State, float | None]:

@@ -130,6 +130,30 @@ def test_a_worker_that_lost_its_trial_is_told_so(store: Store, worker: Worker, c
     assert [t.value for t in _frozen(store)] == [0.2]
 
 
+def test_a_worker_does_not_take_over_its_own_running_trial(store: Store, worker: Worker, clock: Clock) -> None:
+    """After a pause a worker's leases have run out, but it still trains: its other slots leave those trials alone."""
+    create(store, definition(budget={"trials": 2}))
+    a = worker("a")
+    first = claimed(a)
+    clock.now += LEASE + 1
+    second = claimed(a)
+    assert second.number == 1
+    assert a.claim() == Idle()
+    assert a.renew([first, second]).lost == ()
+    assert a.finish(first, completed())
+
+
+def test_a_result_that_comes_after_the_trial_was_ended_is_refused(store: Store, worker: Worker, clock: Clock) -> None:
+    """A trial that ended as poison or by the budget is nobody's: a late result is dropped, and its worker knows."""
+    create(store, definition(budget={"trials": 1, "retries": 0}))
+    a, b = worker("a"), worker("b")
+    late = claimed(a)
+    clock.now += LEASE + 1
+    assert b.claim() == Over(reason="trials")
+    assert not a.finish(late, completed())
+    assert store.trial("s", 0).cause is Cause.POISON
+
+
 def test_finishing_twice_keeps_the_first_result(store: Store, worker: Worker) -> None:
     """A finish whose acknowledgement was lost may be repeated: it is acknowledged, and changes nothing."""
     create(store, definition())
@@ -191,18 +215,17 @@ def test_given_back_is_not_lost(store: Store, worker: Worker) -> None:
 def test_a_trial_that_is_lost_too_often_is_poison(store: Store, worker: Worker, clock: Clock, by: str) -> None:
     """After `retries` take-overs the next loss ends a trial, as infeasible, so that the sampler learns from it."""
     create(store, definition(budget={"trials": 1, "retries": 2}))
-    a = worker("a")
     for attempt in (1, 2, 3):
+        a = worker(f"a{attempt}")
         claim = claimed(a)
         assert (claim.number, claim.attempt) == (0, attempt)
         if by == "report":
             a.release(claim, lost=True)
         else:
             clock.now += LEASE + 1
-    a.claim()
+    assert worker("b").claim() == Over(reason="trials")
     trial = store.trial("s", 0)
     assert (trial.cause, trial.state, trial.losses) == (Cause.POISON, "pruned", 3)
-    assert a.claim() == Over(reason="trials")
     assert _frozen(store)[0].constraints
 
 
@@ -337,10 +360,10 @@ def test_workers_join_and_leave(store: Store, clock: Clock) -> None:
     """A worker is alive while it renews, and gone when it left or was silent for a lease."""
     create(store, definition())
     a, b = Claims(store, "s", "a", FAST), Claims(store, "s", "b", FAST)
-    a.join(host="h", pid=1, slots=2)
-    b.join(host="h", pid=2, slots=2)
+    a.roster.join(host="h", pid=1, slots=2)
+    b.roster.join(host="h", pid=2, slots=2)
     assert [w.alive for w in store.workers("s", lease=60)] == [True, True]
-    a.leave()
+    a.roster.leave()
     assert [w.alive for w in store.workers("s", lease=60)] == [False, True]
     clock.now += 61
     assert [w.alive for w in store.workers("s", lease=60)] == [False, False]

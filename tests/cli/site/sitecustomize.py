@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
 from types import ModuleType
 
 HIDDEN = {name for name in os.environ.get("WATCH_HIDE", "").split(",") if name}
@@ -38,11 +39,14 @@ def watch(file: int) -> None:
         os.write(file, (json.dumps({"pid": os.getpid(), **values}) + "\n").encode())
 
     def opened(event: str, arguments: tuple[object, ...]) -> None:
-        if FOLDER and event == "open" and str(arguments[0]).startswith(FOLDER):
-            note(opened=str(arguments[0]).removeprefix(FOLDER).lstrip("/"))
+        if event == "open" and FOLDER and isinstance(arguments[0], str | os.PathLike):
+            path = Path(arguments[0]).absolute()
+            if path.is_relative_to(FOLDER):
+                note(opened=path.relative_to(FOLDER).as_posix())
 
     def ended() -> None:
-        note(program=os.path.basename(sys.argv[0]), modules=sorted({name.partition(".")[0] for name in sys.modules}))  # noqa: PTH119 - pathlib would be one of the modules
+        modules = sorted({name.partition(".")[0] for name in sys.modules})
+        note(program=Path(sys.argv[0]).name, modules=modules)
 
     sys.addaudithook(opened)
     atexit.register(ended)

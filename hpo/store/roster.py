@@ -1,0 +1,60 @@
+"""The list of a study's workers: who joined, when each was last heard of, who left."""
+
+from sqlalchemy import Connection, insert, update
+
+from hpo.store import tables
+from hpo.store.catalogue import Store
+from hpo.store.connect import retried
+
+
+class Roster:
+    """One worker's entry.
+
+    Args:
+        store: the database.
+        study_id: of the study.
+        worker: id of the worker, unlike all others'.
+    """
+
+    def __init__(self, store: Store, study_id: int, worker: str) -> None:
+        self._store = store
+        self._study_id = study_id
+        self._worker = worker
+
+    def join(self, *, host: str, pid: int, slots: int) -> None:
+        """Enters the worker. Repeating it after a lost acknowledgement changes nothing."""
+
+        def join() -> None:
+            with self._store.rdb.engine.begin() as connection:
+                now = self._store.now(connection)
+                connection.execute(
+                    insert(tables.workers)
+                    .prefix_with("OR IGNORE")
+                    .values(
+                        worker=self._worker,
+                        study_id=self._study_id,
+                        host=host,
+                        pid=pid,
+                        slots=slots,
+                        started_at=now,
+                        seen_at=now,
+                    )
+                )
+
+        retried(join)
+
+    def seen(self, connection: Connection, now: float) -> None:
+        """Notes, in somebody's transaction, that the worker lives."""
+        connection.execute(update(tables.workers).where(tables.workers.c.worker == self._worker).values(seen_at=now))
+
+    def leave(self) -> None:
+        """Marks the worker as gone."""
+
+        def leave() -> None:
+            with self._store.rdb.engine.begin() as connection:
+                now = self._store.now(connection)
+                connection.execute(
+                    update(tables.workers).where(tables.workers.c.worker == self._worker).values(left_at=now)
+                )
+
+        retried(leave)
