@@ -271,25 +271,28 @@ class Supervisor:
             if now - looked > PAUSE:
                 # this process stood still (it was stopped, or the database was away): the child gets its time again
                 running.heard = running.told_at = now
+            looked = now
             if message is not None:
                 running.heard = now
-            looked = now
-            if isinstance(message, Started):
-                running.started = True
-            elif isinstance(message, Epoch):
-                if running.told is None and not running.lost and self._claims.report(running.claim, message):
-                    self._tell(running, child, Cause.PRUNED)
-            elif isinstance(message, Result):
-                running.result = message
-                if child.wait(5.0):
-                    return
+                self._take(running, child, message)
+            if running.result is not None and child.wait(5.0):
+                return
             if self._hopeless(running):
                 child.kill()
                 return
-            if running.told is None:
-                cause = self._reason_to_stop(running)
-                if cause is not None:
-                    self._tell(running, child, cause)
+            if running.told is None and (cause := self._reason_to_stop(running)) is not None:
+                self._tell(running, child, cause)
+
+    def _take(self, running: _Running, child: Child, message: Epoch | Started | Result) -> None:
+        """One message of the child's."""
+        match message:
+            case Started():
+                running.started = True
+            case Result():
+                running.result = message
+            case Epoch() if running.told is None and not running.lost:
+                if self._claims.report(running.claim, message):
+                    self._tell(running, child, Cause.PRUNED)
 
     def _tell(self, running: _Running, child: Child, cause: Cause) -> None:
         running.told, running.told_at = cause, time.monotonic()

@@ -52,7 +52,7 @@ def call(*args: str | Path, **environment: str) -> Run:
     log = logging.getLogger("hpo")
     handlers, level = log.handlers, log.level
     try:
-        result = CliRunner().invoke(main, [str(arg) for arg in args], env=environment)
+        result = CliRunner().invoke(main, [str(arg) for arg in args], prog_name="hpo", env=environment)
     finally:
         log.handlers, log.level = handlers, level  # what the command set up writes to a stream that is gone
     if result.exception is not None and not isinstance(result.exception, SystemExit):

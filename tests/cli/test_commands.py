@@ -59,7 +59,7 @@ def test_help_of_a_command(command: str) -> None:
     """Each says what it does and shows an example of itself, and each option but --help says what it is for."""
     run = call(*command.split(), "--help")
     assert run.code == 0
-    assert re.search(rf"Example:\n  hpo {command}( |$)", run.out, re.MULTILINE)
+    assert re.search(rf"Example:\n +hpo {command}( |$)", run.out, re.MULTILINE)
     assert re.match(r"[A-Z][^.]+\.", COMMANDS[command].command.help or "")
     assert [option.opts for option in options(COMMANDS[command]) if not option.help] == []
 
