@@ -1,141 +1,23 @@
 """One trial's training, on data sets of a few windows and a model of a few weights."""
 
 import gc
-import json
 import math
-import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from numpy.typing import NDArray
 
-from hpo import models, objective
-from hpo.callbacks import predict
+from hpo import objective
 from hpo.errors import DataError
-from hpo.fitting import channel_statistics, class_weights, compile_model, cosine, scaled
 from hpo.scores import METRICS
-from hpo.space import Params
-from hpo.trial import Cause, Epoch, FoldParts, Result, TrainSettings, TrialSpec, decode, encode
+from hpo.trial import Cause, Epoch, FoldParts
+from tests.training.toy import PARAMETERS, TRAINING, make, read, run, save, windows
 
 # Keras 3.15 hands TensorFlow's arrays to NumPy 2 in an old way, in its own ReduceLROnPlateau.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-
-TRAINING: Params = {
-    "learning_rate": 0.02,
-    "batch_size": 8,
-    "weight_decay": 1e-4,
-    "schedule": "plateau",
-    "label_smoothing": 0.0,
-    "class_weight_power": 0.0,
-    "clipnorm": 0.0,
-}
-PARAMETERS = 2 * 4 + 4 + 4 * 4 + 4 * 2 + 2  # dense, batch normalisation, dense
-
-# Trains the spec on standard input, once for each seed among the arguments. Prints whether importing initialised
-# TensorFlow, the results, and every file that was opened from then on.
-PROGRAM = """
-import json, sys
-import hpo.models._blocks, hpo.objective
-from hpo.trial import TrialSpec
-from tensorflow.python.eager import context
-initialised = context._context is not None and context._context._context_handle is not None
-import tensorflow as tf
-tf.config.threading.set_intra_op_parallelism_threads(1)
-tf.config.threading.set_inter_op_parallelism_threads(1)
-opened = []
-sys.addaudithook(lambda event, args: opened.append(str(args[0])) if event == "open" else None)
-spec = TrialSpec.model_validate_json(sys.stdin.read())
-results = []
-for seed in sys.argv[1:]:
-    again = spec.model_copy(update={"seed": int(seed)})
-    result = hpo.objective.train(again, lambda epoch: None, lambda: None)
-    results.append(result.model_dump(mode="json"))
-print(json.dumps({"initialised": initialised, "results": results, "opened": opened}))
-"""
-
-
-def windows(n: int, seed: int = 0, noise: float = 0.3) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Two classes told apart by the mean of channel 0, float32 (n, 8, 2); channel 1 is far from 0."""
-    rng = np.random.default_rng(seed)
-    y = np.arange(n, dtype=np.int64) % 2
-    x = rng.normal(scale=noise, size=(n, 8, 2))
-    x[:, :, 0] += np.where(y == 1, 1.0, -1.0)[:, None]
-    x[:, :, 1] += 500
-    return x.astype(np.float32), y
-
-
-def save(folder: Path, x: NDArray[np.float32], y: NDArray[np.int64], groups: NDArray[np.int64] | None = None) -> str:
-    """Writes a split part. Returns its folder."""
-    folder.mkdir(parents=True)
-    for name, array in (("x", x), ("y", y), ("groups", groups)):
-        if array is not None:
-            np.save(folder / f"{name}.npy", array, allow_pickle=False)
-    return str(folder)
-
-
-def make(tmp_path: Path, folds: list[FoldParts] | None = None, **changes: Any) -> TrialSpec:
-    """A spec of the tiny family. Names of settings and of training hyperparameters change these."""
-    if folds is None:
-        train, validation = save(tmp_path / "train", *windows(32)), save(tmp_path / "validation", *windows(12, seed=1))
-        folds = [FoldParts(train=train, stopping=None, validation=validation)]
-    settings = {
-        "metric": "balanced_accuracy",
-        "max_epochs": 3,
-        "patience": 10,
-        "optimizer": "adamw",
-        "scaling": "channel",
-        "threads": 1,
-        "max_parameters": None,
-    }
-    return TrialSpec(
-        study="toy",
-        number=4,
-        attempt=1,
-        seed=changes.pop("seed", 7),
-        family=changes.pop("family", "tiny"),
-        model=changes.pop("model", {"units": 4}),
-        training={**TRAINING, **{k: changes.pop(k) for k in list(changes) if k in TRAINING}},
-        settings=TrainSettings(**{**settings, **changes}),
-        folds=tuple(folds),
-        classes=("rest", "move"),
-        artifacts=str(tmp_path / "artifacts" / "4"),
-    )
-
-
-def run(spec: TrialSpec, stop: Callable[[], Cause | None] = lambda: None) -> tuple[Result, list[Epoch]]:
-    """Trains `spec`; also checks that whatever a trial sends survives the way to its supervisor."""
-    epochs: list[Epoch] = []
-    result = objective.train(spec, epochs.append, stop)
-    assert decode(encode(result)).cause is result.cause
-    assert [decode(encode(epoch)).step for epoch in epochs] == [epoch.step for epoch in epochs]
-    return result, epochs
-
-
-def read(spec: TrialSpec, name: str) -> Any:
-    """An artifact, by a parser that takes no NaN."""
-    text = (Path(spec.artifacts) / name).read_text()
-    return json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} in {name}"))
-
-
-@pytest.fixture(autouse=True)
-def tiny_family(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A family called "tiny" that is traced in a tenth of a second; the others stay."""
-
-    def build(shape: tuple[int, int], n_classes: int, *, units: int) -> Any:
-        window = keras.Input(shape)
-        x = keras.layers.Dense(units, name="mix")(keras.layers.GlobalAveragePooling1D()(window))
-        x = keras.layers.BatchNormalization(momentum=0.5)(x)
-        return keras.Model(window, keras.layers.Dense(n_classes, "softmax")(x))
-
-    get = models.get
-    monkeypatch.setattr(models, "get", lambda name: SimpleNamespace(build=build) if name == "tiny" else get(name))
 
 
 def test_learns_what_can_be_learnt(tmp_path: Path) -> None:
@@ -369,121 +251,3 @@ def test_other_errors_are_the_callers(tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(ZeroDivisionError, match="of mine"):
         run(make(tmp_path))
     assert gc.isenabled()
-
-
-@pytest.mark.parametrize("scaling", ["channel", "sample", "none"])
-def test_scaling_lies_inside_the_model(tmp_path: Path, scaling: str) -> None:
-    """The model takes raw windows, scales them itself, also after a round trip through a file, and adds no weights."""
-    x, _ = windows(20)
-    other, _ = windows(6, seed=3)
-    expected = {
-        "channel": (other - x.mean((0, 1), np.float64)) / x.std((0, 1), dtype=np.float64),
-        "sample": (other - other.mean(1, np.float64, keepdims=True)) / other.std(1, dtype=np.float64, keepdims=True),
-        "none": other,
-    }[scaling]
-    window = keras.Input((8, 2))
-    model = scaled(keras.Model(window, keras.layers.Flatten()(window)), x, scaling)  # hands on what it gets
-    np.testing.assert_allclose(predict(model, other).reshape(6, 8, 2), expected, atol=1e-3)
-    assert model.count_params() == 0
-    model.save(tmp_path / "model.keras")
-    again = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
-    np.testing.assert_array_equal(predict(again, other), predict(model, other))
-
-
-def test_channel_statistics() -> None:
-    """They are exact for values far from 0 and for more windows than a piece, and a channel that stands still is left
-    at variance 1, so that its first change is not divided by nothing.
-    """
-    rng = np.random.default_rng(0)
-    x = rng.normal(1e4, 0.1, size=(2500, 4, 3)).astype(np.float32)
-    x[:, :, 1] = 1000
-    x[::2, :, 1] = np.nextafter(np.float32(1000), np.float32(2000))
-    x[:, :, 2] = 0
-    mean, variance = channel_statistics(x)
-    exact = x.astype(np.float64)
-    np.testing.assert_allclose(mean, exact.mean((0, 1)), rtol=1e-12)
-    assert variance[0] == pytest.approx(exact[:, :, 0].var(), rel=1e-9)
-    assert variance[1:].tolist() == [1.0, 1.0]
-
-
-def test_class_weights() -> None:
-    """Power 1 makes classes count equally, power 0 windows; an absent class breaks nothing."""
-    y = np.array([0, 0, 0, 1])
-    assert class_weights(y, 2, 0.0) is None
-    assert class_weights(y, 2, 1.0) == pytest.approx({0: 2 / 3, 1: 2.0})
-    assert class_weights(y, 2, 0.5) == pytest.approx({0: (2 / 3) ** 0.5, 1: 2**0.5})
-    assert class_weights(y, 3, 1.0) == pytest.approx({0: 4 / 9, 1: 4 / 3, 2: 1.0})
-
-
-def test_decay_spares_biases_and_normalisations() -> None:
-    """Weight decay shrinks kernels only."""
-    window = keras.Input((8, 2))
-    x = keras.layers.GRU(3, bias_initializer="ones", name="gru")(window)  # its bias has two dimensions
-    x = keras.layers.BatchNormalization(beta_initializer="ones")(x)
-    model = keras.Model(window, keras.layers.Dense(2, bias_initializer="ones")(x))
-    compile_model(model, "adamw", {**TRAINING, "learning_rate": 0.1, "weight_decay": 0.5}, steps=10)
-    before = model.get_weights()
-    model.optimizer.apply([tf.zeros(v.shape) for v in model.trainable_variables])
-    for variable, old, new in zip(model.weights, before, model.get_weights(), strict=True):
-        factor = 0.95 if "kernel" in variable.name else 1.0
-        np.testing.assert_allclose(new, old * factor, rtol=1e-5, err_msg=variable.path)
-
-
-def test_cosine_schedule() -> None:
-    """It rises over 5 % of the steps from more than 0, and falls to a hundredth."""
-    schedule = cosine(0.1, 100)
-    assert [float(schedule(step)) for step in (0, 5, 100)] == pytest.approx([0.02, 0.1, 0.001])
-    assert float(cosine(0.1, 1)(0)) == pytest.approx(0.1)
-
-
-@pytest.fixture(scope="module")
-def processes(tmp_path_factory: pytest.TempPathFactory) -> tuple[TrialSpec, list[dict[str, Any]]]:
-    """Two fresh processes: one trains seed 7, the other seeds 7 and 8, with dropout, on two folds of one cache."""
-    cache = tmp_path_factory.mktemp("cache")
-    folds = [
-        FoldParts(
-            train=save(cache / f"fold{k}" / "train", *windows(32, seed=k)),
-            stopping=save(cache / f"fold{k}" / "stopping", *windows(8, seed=k + 5)),
-            validation=save(cache / f"fold{k}" / "validation", *windows(8, seed=k + 9)),
-        )
-        for k in range(2)
-    ]
-    save(cache / "test", *windows(8))
-    spec = make(
-        cache, folds, max_epochs=2, family="lstm", model={"units": 4, "layers": 1, "dense_units": 4, "dropout": 0.5}
-    )
-    started = []
-    for seeds in (["7"], ["7", "8"]):
-        own = spec.model_copy(update={"artifacts": str(cache / "-".join(["artifacts", *seeds]))})
-        process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, *seeds], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        started.append((process, own.model_dump_json()))
-    answers = [process.communicate(text)[0] for process, text in started]
-    assert [process.returncode for process, _ in started] == [0, 0]
-    return spec, [json.loads(answer.splitlines()[-1]) for answer in answers]
-
-
-def test_same_spec_same_bits(processes: tuple[TrialSpec, list[dict[str, Any]]]) -> None:
-    """In fresh processes the same spec gives the same weights and loss curves to the bit, another seed others."""
-    (first,), (second, other) = (answer["results"] for answer in processes[1])
-    for name in ("weights_sha256", "curve_sha256"):
-        assert first[name] == second[name] != other[name]
-        assert len(first[name]) == 64
-    assert first["fold_values"] == second["fold_values"]
-
-
-def test_test_part_is_never_opened(processes: tuple[TrialSpec, list[dict[str, Any]]]) -> None:
-    """An audit hook sees every file of the split opened, and none of the test part."""
-    spec, answers = processes
-    for answer in answers:
-        for fold in spec.folds:
-            for part in (fold.train, fold.stopping, fold.validation):
-                assert f"{part}/x.npy" in answer["opened"]
-        test = str(Path(spec.folds[0].train).parents[1] / "test")
-        assert [path for path in answer["opened"] if path.startswith(test)] == []
-
-
-def test_import_is_safe_before_a_fork(processes: tuple[TrialSpec, list[dict[str, Any]]]) -> None:
-    """Importing the objective and the layers leaves TensorFlow uninitialised: a fork server's children would hang."""
-    assert [answer["initialised"] for answer in processes[1]] == [False, False]
