@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs the studies that docs/results.md speaks of, one after the other. Resumable: run it again after anything.
-# Needs the data of docs/data.md in data/. Takes about two hours on two cores.
+# Needs the data of docs/data.md in data/. Takes about half an hour on two cores.
 #   benchmarks/results.sh [FOLDER]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
