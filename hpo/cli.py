@@ -3,9 +3,9 @@
 Results go to stdout, talk to stderr.
 """
 
+import io
 import json
 import logging
-import math
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -35,7 +35,7 @@ class _Group(click.Group):
             log.error("%s", error)  # noqa: TRY400 - a mistake of the user's has no traceback
             ctx.exit(error.exit_code)
         except KeyboardInterrupt:  # before or after the supervisor, which hears Ctrl-C itself
-            click.echo("interrupted", err=True)
+            log.warning("interrupted")
             ctx.exit(130)
         except BrokenPipeError:  # the reader of our pipe left: nothing to say to nobody
             sys.stderr.close()
@@ -48,36 +48,29 @@ class _Group(click.Group):
             ctx.exit(StorageError.exit_code)
 
 
-def _storage(function: F) -> F:
-    return _option(
-        "--storage",
-        envvar="HPO_STORAGE",
-        default=settings.STORAGE,
-        show_default=True,
-        help="Database address.",
-    )(function)
-
-
-def _artifacts(function: F) -> F:
-    return _option(
-        "--artifacts",
-        envvar="HPO_ARTIFACTS",
-        type=click.Path(path_type=Path, file_okay=False),
-        default=settings.ARTIFACTS,
-        show_default=True,
-        help="Folder for logs, curves and reports of trials.",
-    )(function)
-
-
-def _cache(function: F) -> F:
-    return _option(
-        "--cache",
-        envvar="HPO_CACHE",
-        type=click.Path(path_type=Path, file_okay=False),
-        default=settings.CACHE,
-        show_default=True,
-        help="Folder for parsed data.",
-    )(function)
+_storage = _option(
+    "--storage", envvar="HPO_STORAGE", default=settings.STORAGE, show_default=True, help="Database address."
+)
+_artifacts = _option(
+    "--artifacts",
+    envvar="HPO_ARTIFACTS",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=settings.ARTIFACTS,
+    show_default=True,
+    help="Folder for logs, curves and reports of trials.",
+)
+_cache = _option(
+    "--cache",
+    envvar="HPO_CACHE",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=settings.CACHE,
+    show_default=True,
+    help="Folder for parsed data.",
+)
+_json = _option("--json", "as_json", envvar="HPO_JSON", is_flag=True, help="Print JSON for machines.")
+_study_file = click.argument("study_file", metavar="STUDY.toml", type=click.Path(path_type=Path))
+_name = click.argument("name", metavar="NAME")
+_number = click.argument("number", metavar="TRIAL", type=click.IntRange(min=0))
 
 
 def _times(function: F) -> F:
@@ -90,15 +83,6 @@ def _times(function: F) -> F:
         option = _option(f"--{name}", type=click.FloatRange(min=0.1), default=value, show_default=True, help=text)
         function = option(function)
     return function
-
-
-def _json(function: F) -> F:
-    return _option("--json", "as_json", envvar="HPO_JSON", is_flag=True, help="Print JSON for machines.")(function)
-
-
-_study_file = click.argument("study_file", metavar="STUDY.toml", type=click.Path(path_type=Path))
-_name = click.argument("name", metavar="NAME")
-_number = click.argument("number", metavar="TRIAL", type=click.IntRange(min=0))
 
 
 class _JsonLines(logging.Formatter):
@@ -134,24 +118,34 @@ def main(log_format: str) -> None:
     log.propagate = False
 
 
+class _LogFile(io.StringIO):
+    """What is printed here becomes lines of the log, and so JSON where the log is."""
+
+    def write(self, text: str, /) -> int:
+        for line in filter(None, text.splitlines()):
+            log.info("%s", line)
+        return len(text)
+
+
 def _console(*, err: bool = False) -> Any:
     from rich.console import Console
 
+    as_json = err and click.get_current_context().find_root().params["log_format"] == "json"
     # no markup: a class may be called [/b]
-    return Console(stderr=err, highlight=False, markup=False, emoji=False)
+    console = Console(file=_LogFile() if as_json else None, stderr=err, highlight=False, markup=False, emoji=False)
+    if not console.is_terminal:
+        console.width = PIPE_WIDTH
+    return console
+
+
+def _to_json(value: Any) -> str:
+    from hpo.export import finite
+
+    return json.dumps(finite(value), indent=2, ensure_ascii=False, allow_nan=False)
 
 
 def _emit(value: Any) -> None:
-    click.echo(json.dumps(_finite(value), indent=2, ensure_ascii=False, allow_nan=False))
-
-
-def _finite(value: Any) -> Any:
-    """JSON knows no NaN: a score that could not be computed is null."""
-    if isinstance(value, dict):
-        return {name: _finite(inner) for name, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    click.echo(_to_json(value))
 
 
 @main.command(epilog=_example("hpo check studies/quickstart.toml"))
@@ -165,10 +159,10 @@ def check(study_file: Path, cache: Path, sizes: bool, as_json: bool) -> None:
     from hpo.prepare import prepare
 
     if not as_json:
-        click.echo(f"reading {study_file} and its data ...", err=True)
+        log.info("reading %s and its data ...", study_file)
     prepared = prepare(study_file, cache)
     if sizes and not as_json:
-        click.echo("building some models to count their parameters ...", err=True)
+        log.info("building some models to count their parameters ...")
     plan = checking.plan(prepared, sizes=sizes)
     if as_json:
         _emit(plan)
@@ -203,7 +197,7 @@ def launch(
     from hpo import checking, launching
     from hpo.prepare import prepare
 
-    click.echo(f"reading {study_file} and its data ...", err=True)
+    log.info("reading %s and its data ...", study_file)
     prepared = prepare(study_file, cache)
     if dry_run:
         plan = launching.plan(prepared, on, slots=workers, artifacts=artifacts, cache=cache)
@@ -287,7 +281,7 @@ def list_(storage: str, as_json: bool) -> None:
     elif rows:
         _console().print(listing(rows))
     else:
-        click.echo("no studies yet; `hpo launch STUDY.toml` makes one", err=True)
+        log.info("no studies yet; `hpo launch STUDY.toml` makes one")
 
 
 @main.command(epilog=_example("hpo show quickstart 3"))
@@ -331,14 +325,14 @@ def stop(name: str, storage: str) -> None:
     from hpo.store import Store
 
     Store(storage).request_stop(name)
-    click.echo(f"study {name}: its workers finish what runs and leave", err=True)
+    log.info("study %s: its workers finish what runs and leave", name)
 
 
 @main.command(epilog=_example("hpo export quickstart -o best.json"))
 @_name
 @_option("--trial", type=click.IntRange(min=0), help="Of this trial.  [default: the best one]")
 @_option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="File.  [default: stdout]")
-@_option("--format", "form", envvar="HPO_EXPORT_FORMAT", type=click.Choice(["json"]), default="json", help="Of it.")
+@_option("--format", "form", envvar="HPO_EXPORT_FORMAT", type=click.Choice(["json"]), default="json", help="Format.")
 @_storage
 def export(name: str, trial: int | None, output: Path | None, form: str, storage: str) -> None:
     """The best parameters, with score, data hashes and versions."""
@@ -351,11 +345,11 @@ def export(name: str, trial: int | None, output: Path | None, form: str, storage
         return
     beside = output.with_name(output.name + ".part")
     try:
-        beside.write_text(json.dumps(_finite(found), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+        beside.write_text(_to_json(found) + "\n")
         beside.replace(output)
     except OSError as error:
         raise UsageError(f"cannot write {output}: {error.strerror}") from error
-    click.echo(f"wrote {output}", err=True)
+    log.info("wrote %s", output)
 
 
 @main.group()

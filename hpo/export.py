@@ -1,5 +1,6 @@
 """The best parameters of a study as one JSON document that says where they come from."""
 
+import math
 from typing import Any
 
 from hpo.errors import UsageError
@@ -60,6 +61,15 @@ def export(store: Store, name: str, number: int | None = None) -> dict[str, Any]
         "split": record.definition.split.model_dump(mode="json"),
         "versions": versions() if outcome is None else {**record.versions, **outcome.versions},
     }
+
+
+def finite(value: Any) -> Any:
+    """`value` with null for every number that JSON does not know: a score that could not be computed is NaN."""
+    if isinstance(value, dict):
+        return {name: finite(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _choose(store: Store, record: StudyRecord, number: int | None) -> TrialRecord:

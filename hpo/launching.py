@@ -52,9 +52,11 @@ def run(
     before = store.status(name, lease=times.lease)
     others = [worker for worker in before.workers if worker.alive]
     if others:
-        console.print(f"study {name} is being worked on by {len(others)} worker(s); joining with more slots")
+        console.print(
+            f"study {name} is being worked on by {len(others)} worker(s); joining with more slots", soft_wrap=True
+        )
     elif new:
-        console.print(f"study {name}: new")
+        console.print(f"study {name}: new", soft_wrap=True)
     else:
         console.print(f"study {name}: going on. {summary_line(before)}", soft_wrap=True)
     for line in to_start.lines:

@@ -8,10 +8,10 @@ from tests.cli.run import TINY, Launched, read_notes, start
 from tests.study.files import write
 
 
-def launch(folder: Path) -> Launched:
-    """Launches the tiny study in a folder and waits for its end."""
+def launch(folder: Path, *options: str) -> Launched:
+    """Launches the tiny study in a folder, with options of `hpo` itself, and waits for its end."""
     run = start(
-        folder, "launch", write(folder, TINY).name, "--workers", "1",
+        folder, *options, "launch", write(folder, TINY).name, "--workers", "1",
         notes=folder / "notes", watched=folder / ".hpo" / "cache",
     )  # fmt: skip
     return Launched(folder, run, read_notes(folder / "notes"))
@@ -25,5 +25,5 @@ def launched(tmp_path_factory: pytest.TempPathFactory) -> Launched:
 
 @pytest.fixture(scope="session")
 def again(tmp_path_factory: pytest.TempPathFactory) -> Launched:
-    """The same study, launched in a folder of its own."""
-    return launch(tmp_path_factory.mktemp("again"))
+    """The same study, launched in a folder of its own, with a log in JSON."""
+    return launch(tmp_path_factory.mktemp("again"), "--log-format", "json")

@@ -50,11 +50,12 @@ def refuse(constant: str) -> None:
 def call(*args: str | Path, **environment: str) -> Run:
     """The command in this process. An exception that it lets out, which a user would see as a traceback, comes here."""
     log = logging.getLogger("hpo")
-    handlers, level = log.handlers, log.level
+    before = log.handlers, log.level, log.propagate
     try:
         result = CliRunner().invoke(main, [str(arg) for arg in args], prog_name="hpo", env=environment)
     finally:
-        log.handlers, log.level = handlers, level  # what the command set up writes to a stream that is gone
+        # what the command set up writes to a stream that is gone
+        log.handlers, log.level, log.propagate = before
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return Run(result.exit_code, result.stdout, result.stderr)

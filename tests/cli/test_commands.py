@@ -151,7 +151,12 @@ def test_no_launch_holds_tensorflow(launched: Launched) -> None:
         (("data", "list"), ["source +bundled +Real data", "source +uci_har", "in cache +BasicMotions +40/40 windows"]),
         (
             ("data", "show", "bundled", "BasicMotions"),
-            ["40 windows to train", "100 time steps x 6", "SHA-256 +[0-9a-f]"],
+            [
+                "40 windows to train",
+                "100 time steps x 6",
+                "classes: .* Walking 10 .the largest is 25.0%",
+                "SHA-256 +[0-9a-f]",
+            ],
         ),
         (("check", "STUDY", "--no-sizes"), ["study +tiny", "split +by stratified", "family +lstm", "fixed: units=8"]),
         (("launch", "STUDY", "--dry-run"), ["study +tiny", "one worker on this machine: \\d+ trials at a time"]),

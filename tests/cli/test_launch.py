@@ -146,6 +146,16 @@ def test_the_same_study_gives_the_same_trials(launched: Launched, again: Launche
     assert len(first) == 2
 
 
+def test_the_log_can_be_json(again: Launched) -> None:
+    """With `--log-format json` every line of stderr is an object with time, level and message; stdout is as it was."""
+    lines = [json.loads(line) for line in again.run.err.splitlines()]
+    assert {tuple(line) for line in lines} == {("time", "level", "message")}
+    messages = [line["message"] for line in lines]
+    assert messages[:2] == ["reading study.toml and its data ...", "study tiny: new"]
+    assert [number for number in "01" for m in messages if m.startswith(f"trial {number}: completed")] == ["0", "1"]
+    assert "best parameters:" in again.run.out.splitlines()
+
+
 @pytest.mark.timeout(300)  # four commands that each start Python
 def test_an_ended_study_stays_as_it_is(again: Launched) -> None:
     """Launched again, before and after a stop, and worked on: it has ended, exit code 0, not one trial more."""
