@@ -94,7 +94,11 @@ def train(spec: TrialSpec, report: Report, stop: Ask) -> Result:
     finally:
         gc.enable()
     result = _result(trial, time.perf_counter() - began)
-    curves.write(spec, result, trial.logs, trial.scores, trial.predictions)
+    try:
+        curves.write(spec, result, trial.logs, trial.scores, trial.predictions)
+    except OSError as error:  # a full disk must not cost a finished training
+        lost = f"curves and report could not be written: {error.strerror}"
+        return result.model_copy(update={"detail": "; ".join(filter(None, (result.detail, lost)))})
     return result
 
 

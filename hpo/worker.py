@@ -231,6 +231,12 @@ class Supervisor:
                 raise
             log.warning("%s; trying again", error)
             return None
+        except OSError as error:
+            self._claims.release(claim, lost=False)
+            folder = self._artifacts / claim.artifacts
+            raise StorageError(
+                f"cannot write {folder}: {error.strerror}; free space, or name another folder with --artifacts"
+            ) from error
         self._failed_starts = 0
         return child
 

@@ -20,4 +20,6 @@ def library(module: str, shown: str, purpose: str) -> Any:
     try:
         return import_module(module)
     except ModuleNotFoundError as error:
-        raise MissingExtra(shown, "train", purpose) from error
+        # it may be there while something that it needs itself is not
+        missing = shown if error.name is None or module.startswith(error.name) else error.name
+        raise MissingExtra(missing, "train", purpose) from error

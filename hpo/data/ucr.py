@@ -80,7 +80,8 @@ def _pair(path: Path | None, name: str | None) -> tuple[Path, str]:
     wanted = f"{prefix.name}_TRAIN and {prefix.name}_TEST with the ending {' or '.join(suffixes)}"
     if halves:
         raise DataError(f"{prefix.parent}: only {', '.join(halves)} of the pair is there; expected {wanted}")
-    raise DataError(f"{prefix.parent}: found no files {wanted}")
+    missing = "" if path.exists() else f"there is no folder {path}, and "
+    raise DataError(f"{missing}{prefix.parent}: found no files {wanted}")
 
 
 def _in_folder(folder: Path, name: str | None) -> Path:

@@ -241,6 +241,16 @@ def test_out_of_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert gc.isenabled()
 
 
+def test_a_full_disk_costs_no_result(tmp_path: Path) -> None:
+    """Where curves and report cannot be written, the score still counts, and the detail says what is missing."""
+    spec = make(tmp_path)
+    Path(spec.artifacts).parent.mkdir()
+    Path(spec.artifacts).write_text("in the way")
+    result, _ = run(spec)
+    assert (result.cause, result.value is None) == (Cause.COMPLETED, False)
+    assert "curves and report could not be written" in result.detail
+
+
 def test_other_errors_are_the_callers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A bug comes out as it was raised, for its traceback, and leaves garbage collection on."""
 
