@@ -5,14 +5,13 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import optuna
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from hpo import search, study
 from hpo.errors import DataError, StudyFileError, UsageError, nearest
 from hpo.space import Space, to_json
 from hpo.store import tables
-from hpo.store.connect import open_storage, quiet_optuna, retried, sqlite_file
-from hpo.store.lock import StudyLock
+from hpo.store.connect import Lock, backend, open_storage, quiet_optuna, retried
 from hpo.store.records import SPACES, Best, DataRecord, Status, StudyRecord, TrialRecord, Use, WorkerRecord
 from hpo.study import StudyDef
 from hpo.trial import Cause, Result
@@ -34,7 +33,8 @@ class Store:
 
     def __init__(self, url: str, *, create: bool = False, clock: Callable[[], float] | None = None) -> None:
         self.url = url
-        self.rdb = open_storage(url, create=create)
+        self._database = backend(url)
+        self.rdb = open_storage(self._database, create=create)
         # cached: without it every look at a study reads all of its trials again
         self.storage = optuna.storages.get_storage(self.rdb)
         self._clock = clock
@@ -48,13 +48,11 @@ class Store:
         """Seconds since 1970 by the clock that decides who owns what."""
         if self._clock is not None:
             return self._clock()
-        julian: float = connection.execute(select(func.julianday("now"))).scalar_one()
-        return (julian - 2440587.5) * 86400.0
+        return float(connection.execute(select(self._database.now)).scalar_one())
 
-    def lock(self, name: str) -> StudyLock:
+    def lock(self, name: str) -> Lock:
         """The lock under which trials of a study are claimed and finished."""
-        file = sqlite_file(self.url)
-        return StudyLock(file.with_name(file.name + ".locks") / f"{name}.lock")
+        return self._database.lock(f"{name}.lock")
 
     def optuna_study(self, record: StudyRecord) -> optuna.Study:
         """Optuna's object for a study, with its pruner."""
@@ -163,7 +161,7 @@ class Store:
         if record is None:
             names = self.names()
             hint = nearest(name, names) if names else "there are no studies yet"
-            raise UsageError(f"no study {name!r} in {sqlite_file(self.url)}; {hint}")
+            raise UsageError(f"no study {name!r} in {self._database.place}; {hint}")
         return record
 
     def names(self) -> list[str]:

@@ -7,7 +7,7 @@ import pytest
 
 from hpo.errors import DataError, StorageError, StudyFileError, UsageError
 from hpo.settings import Times
-from hpo.store import Claims, Store, connect
+from hpo.store import Claims, Store, sqlite
 from tests.support import create, definition, open_store, record, work_off
 
 
@@ -119,7 +119,7 @@ def test_a_schema_of_another_version(tmp_path: Path) -> None:
 
 def test_a_network_file_system_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """SQLite's locks do not hold there. The list of mounts is the only thing made up here."""
-    monkeypatch.setattr(connect, "mounts", lambda: [("/", "ext4"), (str(tmp_path), "nfs4")])
+    monkeypatch.setattr(sqlite, "mounts", lambda: [("/", "ext4"), (str(tmp_path), "nfs4")])
     with pytest.raises(StorageError, match=r"network file system \(nfs4\)"):
         open_store(tmp_path)
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hpo.settings import Times
 from hpo.store import Claim, Claims, Idle, Over, Store
 from hpo.store.books import account
-from hpo.store.connect import open_storage
+from hpo.store.connect import backend, open_storage
 from hpo.trial import Cause, Epoch, Result
 from tests.support import FAST, claimed, completed, create, definition, open_store, work_off
 
@@ -349,7 +349,7 @@ def test_optuna_reads_the_same_study(store: Store, worker: Worker) -> None:
     """Anything that speaks Optuna sees the same trials and the same best."""
     create(store, definition())
     work_off(worker("a"))
-    study = optuna.load_study(study_name="s", storage=open_storage(store.url, create=False))
+    study = optuna.load_study(study_name="s", storage=open_storage(backend(store.url), create=False))
     status = store.status("s")
     assert status.best is not None
     assert (study.best_trial.number, study.best_value) == (status.best.trial, status.best.value)

@@ -1,0 +1,118 @@
+"""SQLite: one file on one machine. Tamed so that several processes can share it."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import optuna
+from sqlalchemy import ColumnElement, Engine, event, func
+from sqlalchemy.engine import URL
+
+from hpo.errors import StorageError
+from hpo.store.lock import StudyLock
+
+BUSY_SECONDS = 60  # that SQLite waits for another writer
+_NETWORK = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "lustre", "gpfs", "beegfs", "ceph", "fuse.sshfs", "9p"}
+
+
+class SQLite:
+    """A database file.
+
+    Args:
+        url: its address.
+
+    Raises:
+        StorageError: an address in memory, which no second process could see.
+    """
+
+    # julianday counts days from 4714 BC; 2440587.5 is 1970-01-01
+    now: ColumnElement[float] = (func.julianday("now") - 2440587.5) * 86400.0
+
+    def __init__(self, url: URL) -> None:
+        if not url.database or url.database == ":memory:":
+            raise StorageError(f"storage {url}: workers are processes and need a file: sqlite:///PATH")
+        self._url = url
+        self._path = Path(url.database)
+        self.place = str(self._path)
+
+    def lock(self, name: str) -> StudyLock:
+        """An flock on a file beside the database."""
+        return StudyLock(self._path.with_name(self._path.name + ".locks") / name)
+
+    def check(self, *, create: bool) -> None:
+        """Whether the file can be used.
+
+        Raises:
+            StorageError: it is missing, cannot be written, or lies where locks do not hold.
+        """
+        if not create and not self._path.exists():
+            raise StorageError(
+                f"there is no database {self._path} yet; `hpo launch STUDY.toml` makes one, --storage names another"
+            )
+        if create:
+            _writable(self._path)
+        _refuse_network(self._path)
+
+    def open(self, *, create: bool) -> optuna.storages.RDBStorage:
+        """Optuna's storage on the file, with its tables made when `create` is true."""
+        storage = optuna.storages.RDBStorage(
+            self._url.render_as_string(hide_password=False),
+            engine_kwargs={"connect_args": {"timeout": BUSY_SECONDS}},
+            skip_table_creation=not create,
+        )
+        _tame(storage.engine)
+        return storage
+
+
+def _writable(path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab"):
+            pass
+    except OSError as error:
+        raise StorageError(
+            f"cannot write the database {path}: {error.strerror}; --storage sqlite:///PATH names another place"
+        ) from error
+    if not os.access(path, os.W_OK):
+        raise StorageError(f"cannot write the database {path}: permission denied")
+
+
+def mounts() -> list[tuple[str, str]]:
+    """Mount point and kind of every mounted file system; empty where the system does not tell."""
+    table = Path("/proc/mounts")
+    if not table.exists():
+        return []
+    fields = [line.split() for line in table.read_text().splitlines()]
+    return [(point.replace("\\040", " "), kind) for _, point, kind, *_ in fields]
+
+
+def _refuse_network(path: Path) -> None:
+    """SQLite's locks do not hold on network file systems; a study there would be corrupted."""
+    resolved = path.resolve()
+    over = [(Path(point), kind) for point, kind in mounts() if resolved.is_relative_to(point)]
+    _, kind = max(over, key=lambda mount: len(mount[0].parts), default=(None, ""))
+    if kind in _NETWORK:
+        raise StorageError(
+            f"the database {path} lies on a network file system ({kind}), where SQLite's locks do not hold; "
+            "--storage sqlite:///PATH names another place"
+        )
+
+
+def _tame(engine: Engine) -> None:
+    """Each transaction takes the write lock when it begins, so that what was read cannot change before the write.
+
+    pysqlite begins transactions late and by itself; SQLite has no SELECT ... FOR UPDATE.
+    See https://docs.sqlalchemy.org/en/20/dialects/sqlite.html (serializable isolation).
+    """
+
+    @event.listens_for(engine, "connect")
+    def _connect(connection: Any, _: object) -> None:
+        connection.isolation_level = None
+        connection.execute("PRAGMA journal_mode=WAL")  # readers such as a dashboard do not block writers
+        connection.execute("PRAGMA synchronous=FULL")  # an acknowledged commit survives a power cut
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Any) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    engine.dispose()  # connections made before the events were set
