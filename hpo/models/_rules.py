@@ -1,5 +1,6 @@
 """What the families share about hyperparameters: limits, ways to cut a window, narrower domains. No Keras."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from hpo.space import Choice, Domain, Fixed, Int, Params, Scalar, Space, clip, same
@@ -97,6 +98,41 @@ def indivisible(timesteps: int, n_steps: int) -> str:
     """The sentence for an n_steps that does not divide the window."""
     divisors = ", ".join(str(n) for n in range(1, timesteps + 1) if timesteps % n == 0)
     return f"n_steps = {n_steps} does not divide windows of {timesteps} time steps; these do: {divisors}"
+
+
+def kernel_sizes(kernels: Scalar) -> tuple[int, ...]:
+    """The kernel sizes, in time steps, in a text such as "8-5-3"; none if it is no such text."""
+    text = str(kernels)
+    return tuple(map(int, text.split("-"))) if re.fullmatch(r"[1-9]\d{0,5}(-[1-9]\d{0,5})*", text) else ()
+
+
+def fitting_kernels(domain: Domain, longest: float) -> Domain:
+    """The lists of kernels in `domain` that have none above `longest` time steps; if there is none, the shortest list.
+
+    A list that is not searched stays as it is.
+    """
+    if not isinstance(domain, Choice):
+        return domain
+    fitting = [kernels for kernels in domain.values if max(kernel_sizes(kernels)) <= longest]
+    return narrow(domain, fitting or [min(domain.values, key=lambda kernels: max(kernel_sizes(kernels)))])
+
+
+def unfit_kernels(kernels: str, timesteps: int, *, example: str, count: int | None = None) -> list[str]:
+    """The sentence for a text that lists no kernel sizes, or lists one longer than the window; empty if it is fine.
+
+    Args:
+        kernels: such as "8-5-3".
+        timesteps: length of a window.
+        example: a text that is fine.
+        count: how many sizes there must be; None is any number.
+    """
+    sizes = kernel_sizes(kernels)
+    if not sizes or count not in (None, len(sizes)):
+        wanted = "kernel sizes in time steps" if count is None else f"{count} kernel sizes in time steps"
+        return [f"kernels = {kernels!r} must be {wanted}, joined by hyphens, such as {example!r}"]
+    if max(sizes) > timesteps:
+        return [f"kernels = {kernels!r} has a kernel longer than the windows of {timesteps} time steps"]
+    return []
 
 
 def _same_kind(value: Scalar, default: Scalar) -> bool:
