@@ -34,6 +34,60 @@ def test_parameter_counts(
     assert models.get(family).build(shape, n_classes, **setting).count_params() == count
 
 
+def test_fcn_has_the_weights_of_its_table() -> None:
+    """The paper's layers, 128 filters of 8 steps, 256 of 5 and 128 of 3, counted by hand; T does not matter.
+
+    A convolution has steps x inputs x filters weights and a bias for each filter, a normalisation 4 numbers for each
+    filter (half of them moving statistics).
+    One channel, 2 classes: 8 x 1 x 128 + 128 = 1,152; 5 x 128 x 256 + 256 = 164,096; 3 x 256 x 128 + 128 = 98,432;
+    4 x (128 + 256 + 128) = 2,048; output 128 x 2 + 2 = 258. Together 265,986.
+    9 channels, 6 classes: the first is 8 x 9 x 128 + 128 = 9,344, the output 128 x 6 + 6 = 774. Together 274,694.
+    """
+    assert models.get("fcn").build(EARTHQUAKES, 2).count_params() == 265_986
+    assert models.get("fcn").build(HAR, 6).count_params() == 274_694
+
+
+def test_inception_time_has_the_weights_of_its_code() -> None:
+    """The layers of hfawaz/InceptionTime, classifiers/inception.py, counted by hand; no convolution has a bias.
+
+    A module that reads 128 features: bottleneck 128 x 32 = 4,096; kernels (40 + 20 + 10) x 32 x 32 = 71,680; branch of
+    the pool 128 x 32 = 4,096; normalisation 4 x 128 = 512. Together 80,384, five times 401,920.
+    The second shortcut: 128 x 128 + 512 = 16,896.
+    One channel, 2 classes: the first module has no bottleneck, 70 x 1 x 32 + 1 x 32 + 512 = 2,784; the first shortcut
+    1 x 128 + 512 = 640; output 128 x 2 + 2 = 258. Together 422,498.
+    9 channels, 6 classes: 9 x 32 + 71,680 + 9 x 32 + 512 = 72,768; 9 x 128 + 512 = 1,664; 774. Together 494,022.
+    """
+    assert models.get("inception_time").build(EARTHQUAKES, 2).count_params() == 422_498
+    assert models.get("inception_time").build(HAR, 6).count_params() == 494_022
+
+
+def test_deep_conv_lstm_has_the_weights_of_its_layers() -> None:
+    """The paper's layers, counted by hand: filters are shared over channels, LSTMs have four gates and no peepholes.
+
+    Convolutions: 5 x 1 x 64 + 64 = 384 and three times 5 x 64 x 64 + 64 = 20,544, together 62,016. Second LSTM:
+    4 x 128 x (128 + 128 + 1) = 131,584.
+    The paper's windows of 24 steps and 113 channels, 18 classes: first LSTM 4 x 128 x (113 x 64 + 128 + 1) =
+    3,768,832; output 128 x 18 + 18 = 2,322. Together 3,964,754. 24 - 4 x 4 = 8 steps are left, as in the authors' code.
+    UCI HAR: 4 x 128 x (9 x 64 + 128 + 1) = 360,960; output 774. Together 555,334.
+    """
+    from keras import layers
+
+    published = models.get("deep_conv_lstm").build((24, 113), 18)
+    assert published.count_params() == 3_964_754
+    assert next(x for x in published.layers if isinstance(x, layers.LSTM)).input.shape == (None, 8, 113 * 64)
+    assert models.get("deep_conv_lstm").build(HAR, 6).count_params() == 555_334
+
+
+def test_multi_head_cnn_has_the_weights_of_its_layers() -> None:
+    """The book's layers on UCI HAR, counted by hand.
+
+    Convolutions: (3 + 5 + 11) x 9 x 64 + 3 x 64 = 11,136. 126, 124 and 118 steps are left, the pool halves them:
+    (63 + 62 + 59) x 64 = 11,776 features. Dense: 11,776 x 100 + 100 = 1,177,700. Output: 100 x 6 + 6 = 606. Together
+    1,189,442.
+    """
+    assert models.get("multi_head_cnn").build(HAR, 6).count_params() == 1_189_442
+
+
 @pytest.mark.parametrize(
     ("family", "shape", "expected"),
     [
