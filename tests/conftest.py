@@ -7,12 +7,15 @@ import signal
 import subprocess
 import tarfile
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
 import hypothesis
 import pytest
+
+from tests.postgres import Server, binaries
 
 ROOT = Path(__file__).resolve().parent.parent
 # Set by .ci/run, where nothing may be missing.
@@ -135,3 +138,32 @@ def _no_process_left_behind() -> Iterator[None]:
                     os.kill(pid, signal.SIGKILL)
             pytest.fail("left behind: " + "; ".join(f"{pid} {command}" for pid, command in left.items()), pytrace=False)
         time.sleep(0.05)
+
+
+@pytest.fixture(scope="session")
+def postgres(require: Require) -> Iterator[Server]:
+    """A server for the session."""
+    programs = binaries()
+    require(programs, "needs PostgreSQL (Debian: apt-get install postgresql)")
+    server = Server(programs or Path())
+    yield server
+    server.remove()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of an empty database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'hpo.db'}"
+    server = request.getfixturevalue("postgres")
+    return str(server.database(f"t{uuid.uuid4().hex}"))
+
+
+@pytest.fixture(autouse=True)
+def _close_stores() -> Iterator[None]:
+    """Gives back the connections of every store that a test opened."""
+    yield
+    from tests.support import OPEN
+
+    while OPEN:
+        OPEN.pop().close()

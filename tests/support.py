@@ -26,6 +26,7 @@ SPACES: dict[str, Space] = {
         "batch_size": Fixed(default=16),
     }
 }
+OPEN: list[Store] = []
 FAST = Times(lease=3.0, renew=0.3, idle=0.05, start=20.0, obey=1.0, grace=0.5)
 
 
@@ -53,9 +54,11 @@ def create(store: Store, study: StudyDef, data_record: DataRecord | None = None)
     store.create(study, spaces=SPACES, data=data_record or record(), versions={})
 
 
-def open_store(folder: Path, clock: Callable[[], float] | None = None) -> Store:
-    """A database in `folder`, made when missing."""
-    return Store(f"sqlite:///{folder / 'hpo.db'}", create=True, clock=clock)
+def open_store(where: Path | str, clock: Callable[[], float] | None = None) -> Store:
+    """The database of an address, or a file in a folder; made when missing. Closed when the test ends."""
+    address = f"sqlite:///{where / 'hpo.db'}" if isinstance(where, Path) else where
+    OPEN.append(Store(address, create=True, clock=clock))
+    return OPEN[-1]
 
 
 def claimed(claims: Claims) -> Claim:

@@ -43,6 +43,7 @@ class Store:
         """Gives the connections back."""
         self.rdb.remove_session()
         self.rdb.engine.dispose()
+        self._database.close()
 
     def now(self, connection: Connection) -> float:
         """Seconds since 1970 by the clock that decides who owns what."""

@@ -15,12 +15,14 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlche
 
 from hpo.errors import StorageError
 from hpo.store import tables
+from hpo.store.postgres import PostgreSQL
 from hpo.store.sqlite import SQLite
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 RETRY_SECONDS = 600.0
+ACCEPTED = "accepted: sqlite:///PATH (one machine) and postgresql://USER@HOST/DATABASE"
 SCHEMA_LOCK = "schema"  # no study is called so: its lock is called NAME.lock
 
 
@@ -51,6 +53,9 @@ class Backend(Protocol):
     def open(self, *, create: bool) -> optuna.storages.RDBStorage:
         """Optuna's storage, safe for several processes; with `create` its tables are made where they are missing."""
 
+    def close(self) -> None:
+        """Gives back what it holds."""
+
 
 def redacted(url: str) -> str:
     """The address without its password."""
@@ -69,13 +74,15 @@ def backend(url: str) -> Backend:
     try:
         parsed = make_url(url)
     except ArgumentError as error:
-        raise StorageError("the storage is no database address; accepted: sqlite:///PATH") from error
+        raise StorageError(f"the storage is no database address; {ACCEPTED}") from error
     match parsed.get_backend_name():
         case "sqlite":
             return SQLite(parsed)
+        case "postgresql":
+            return PostgreSQL(parsed)
         case other:
             raise StorageError(
-                f"storage {redacted(url)}: {other} is known, but not built yet; accepted: sqlite:///PATH (one machine)"
+                f"storage {redacted(url)}: {other} is known, but not built yet; {ACCEPTED}"
             )
 
 

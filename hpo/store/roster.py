@@ -1,6 +1,6 @@
 """The list of a study's workers: who joined, when each was last heard of, who left."""
 
-from sqlalchemy import Connection, insert, update
+from sqlalchemy import Connection, insert, select, update
 
 from hpo.store import tables
 from hpo.store.catalogue import Store
@@ -26,11 +26,12 @@ class Roster:
 
         def join() -> None:
             with self._store.rdb.engine.begin() as connection:
+                entered = tables.workers.c.worker == self._worker
+                if connection.execute(select(tables.workers.c.worker).where(entered)).first() is not None:
+                    return
                 now = self._store.now(connection)
                 connection.execute(
-                    insert(tables.workers)
-                    .prefix_with("OR IGNORE")
-                    .values(
+                    insert(tables.workers).values(
                         worker=self._worker,
                         study_id=self._study_id,
                         host=host,

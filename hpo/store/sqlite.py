@@ -63,6 +63,9 @@ class SQLite:
         _tame(storage.engine)
         return storage
 
+    def close(self) -> None:
+        """A file lock holds nothing between its uses."""
+
 
 def _writable(path: Path) -> None:
     try:

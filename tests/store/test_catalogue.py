@@ -80,7 +80,8 @@ def test_an_unwritable_storage_is_named(tmp_path: Path, where: object) -> None:
     [
         ("sqlite:///:memory:", "need a file"),
         ("sqlite://", "need a file"),
-        ("postgresql://u:secret@h/db", "known, but not built yet"),
+        ("mysql://u:secret@h/db", "known, but not built yet"),
+        ("postgresql://u:secret@127.0.0.1:1/db", "cannot reach the database postgresql://u:\\*\\*\\*@127.0.0.1:1/db"),
         ("nonsense", "no database address"),
     ],
 )
@@ -89,7 +90,6 @@ def test_addresses_that_cannot_be_used(url: str, message: str) -> None:
     with pytest.raises(StorageError, match=message) as caught:
         Store(url, create=True)
     assert "secret" not in str(caught.value)
-    assert "sqlite:///PATH" in str(caught.value)
 
 
 def test_a_database_that_is_not_there(tmp_path: Path) -> None:

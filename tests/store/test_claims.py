@@ -1,7 +1,6 @@
 """Claiming, leasing and finishing: what must hold however workers come and go. Time is an argument here."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import optuna
 import pytest
@@ -36,9 +35,9 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def store(tmp_path: Path, clock: Clock) -> Store:
-    """An empty database that goes by the clock above."""
-    return open_store(tmp_path, clock)
+def store(address: str, clock: Clock) -> Store:
+    """An empty database of each kind, that goes by the clock above."""
+    return open_store(address, clock)
 
 
 @pytest.fixture
@@ -349,11 +348,16 @@ def test_optuna_reads_the_same_study(store: Store, worker: Worker) -> None:
     """Anything that speaks Optuna sees the same trials and the same best."""
     create(store, definition())
     work_off(worker("a"))
-    study = optuna.load_study(study_name="s", storage=open_storage(backend(store.url), create=False))
+    database = backend(store.url)
+    bare = open_storage(database, create=False)
+    study = optuna.load_study(study_name="s", storage=bare)
     status = store.status("s")
     assert status.best is not None
     assert (study.best_trial.number, study.best_value) == (status.best.trial, status.best.value)
     assert [t.number for t in study.trials] == [t.number for t in store.trials("s")]
+    bare.remove_session()
+    bare.engine.dispose()
+    database.close()
 
 
 def test_workers_join_and_leave(store: Store, clock: Clock) -> None:

@@ -5,15 +5,20 @@ import signal
 import subprocess
 import sys
 import textwrap
+import uuid
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from hpo import search
 from hpo.errors import StorageError
 from hpo.store import Claims
 from hpo.store import lock as locks
+from hpo.store.lock import LockLostError
+from hpo.store.postgres import AdvisoryLock
+from tests.postgres import Server
 from tests.support import FAST, TESTS, claimed, create, definition, kill, open_store, work_off
 
 PRELUDE = """
@@ -23,15 +28,16 @@ from hpo import search
 from hpo import search
 from hpo.errors import StorageError
 from hpo.store import Claims
+from tests.postgres import Server
 from tests.support import *
-folder = Path(sys.argv[1])
+address = sys.argv[1]
 """
 
 
-def python(folder: Path, code: str) -> subprocess.Popen[str]:
+def python(address: str, code: str) -> subprocess.Popen[str]:
     """A process that runs `code` after the prelude above."""
     return subprocess.Popen(
-        [sys.executable, "-c", PRELUDE + textwrap.dedent(code), str(folder)],
+        [sys.executable, "-c", PRELUDE + textwrap.dedent(code), address],
         cwd=TESTS.parent,
         stdout=subprocess.PIPE,
         text=True,
@@ -45,62 +51,62 @@ def output(process: subprocess.Popen[str]) -> str:
     return out
 
 
-def test_four_processes_share_forty_trials(tmp_path: Path) -> None:
+def test_four_processes_share_forty_trials(address: str) -> None:
     """However many ask at once: exactly the budget, every number once."""
-    create(open_store(tmp_path), definition(budget={"trials": 40}))
+    create(open_store(address), definition(budget={"trials": 40}))
     code = """
-    store = open_store(folder)
+    store = open_store(address)
     print(*work_off(Claims(store, "s", f"w{os.getpid()}", FAST)))
     """
-    outputs = [output(process) for process in [python(tmp_path, code) for _ in range(4)]]
+    outputs = [output(process) for process in [python(address, code) for _ in range(4)]]
     counted = Counter(int(number) for text in outputs for number in text.split())
     assert counted == Counter(range(40))
-    assert len(open_store(tmp_path).trials("s")) == 40
+    assert len(open_store(address).trials("s")) == 40
 
 
-def test_six_processes_create_one_study(tmp_path: Path) -> None:
+def test_six_processes_create_one_study(address: str) -> None:
     """On an empty folder, six launches at the same moment make one database and one study."""
     code = """
-    store = open_store(folder)
+    store = open_store(address)
     create(store, definition())
     print(store.study("s").study_id)
     """
-    outputs = {output(process).strip() for process in [python(tmp_path, code) for _ in range(6)]}
+    outputs = {output(process).strip() for process in [python(address, code) for _ in range(6)]}
     assert outputs == {"1"}
-    store = open_store(tmp_path)
+    store = open_store(address)
     assert [trial.state for trial in store.trials("s")] == ["waiting"]  # the default, enqueued once
 
 
 @pytest.mark.parametrize("where", ["hpo.search.suggest", "hpo.store.claims.Claims._lease_out", "optuna.Study.ask"])
-def test_sigkill_inside_the_claim(tmp_path: Path, where: str) -> None:
+def test_sigkill_inside_the_claim(address: str, where: str) -> None:
     """A process killed at any point of a claim frees the lock and leaves no trial behind that nobody takes."""
-    create(open_store(tmp_path), definition(budget={"trials": 4}))
+    create(open_store(address), definition(budget={"trials": 4}))
     code = f"""
     import pydoc
     name, _, attribute = {where!r}.rpartition(".")
     setattr(pydoc.locate(name), attribute, lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL))
-    Claims(open_store(folder), "s", "killed", FAST).claim()
+    Claims(open_store(address), "s", "killed", FAST).claim()
     """
-    process = python(tmp_path, code)
+    process = python(address, code)
     process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL
-    assert work_off(Claims(open_store(tmp_path), "s", "next", FAST)) == [0, 1, 2, 3]
+    assert work_off(Claims(open_store(address), "s", "next", FAST)) == [0, 1, 2, 3]
 
 
-def test_sigkill_inside_the_finish(tmp_path: Path) -> None:
+def test_sigkill_inside_the_finish(address: str) -> None:
     """Killed between our row and Optuna's: the next claim completes the record, with the value that was recorded."""
-    create(open_store(tmp_path), definition(budget={"trials": 2}))
+    create(open_store(address), definition(budget={"trials": 2}))
     code = """
     import optuna
-    claims = Claims(open_store(folder), "s", "killed", FAST)
+    claims = Claims(open_store(address), "s", "killed", FAST)
     claim = claimed(claims)
     optuna.Study.tell = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
     claims.finish(claim, completed(0.125))
     """
-    process = python(tmp_path, code)
+    process = python(address, code)
     process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL
-    store = open_store(tmp_path)
+    store = open_store(address)
     assert work_off(Claims(store, "s", "next", FAST)) == [1]
     assert [trial.value for trial in store.trials("s")] == [0.125, 0.5]
 
@@ -117,14 +123,17 @@ def test_sigstop_inside_the_claim_is_reported_and_harmless(
         os.kill(os.getpid(), signal.SIGSTOP)
         return suggest(*a)
     search.suggest = stand
-    claims = Claims(open_store(folder), "s", "stopped", FAST)
+    claims = Claims(open_store(address), "s", "stopped", FAST)
     print(claimed(claims).number)
     """
-    process = python(tmp_path, code)
+    address = f"sqlite:///{tmp_path / 'hpo.db'}"
+    process = python(address, code)
     assert process.stdout is not None
     assert process.stdout.readline() == "stopping\n"
     monkeypatch.setattr(locks, "REPORT_SECONDS", 0.2)
-    waiting = python(tmp_path, 'print(claimed(Claims(open_store(folder), "s", "waits", FAST)).number)')
+    waiting = python(
+        f"sqlite:///{tmp_path / 'hpo.db'}", 'print(claimed(Claims(open_store(address), "s", "waits", FAST)).number)'
+    )
     try:
         lock = locks.StudyLock(tmp_path / "hpo.db.locks" / "s.lock", for_seconds=0.6)
         with pytest.raises(StorageError, match=f"process {process.pid} has held"), lock.hold():
@@ -146,8 +155,35 @@ def test_a_lock_whose_file_was_removed_is_lost(tmp_path: Path) -> None:
         path.unlink()
         with locks.StudyLock(path, for_seconds=1).hold():
             pass
-        with pytest.raises(locks.LockLostError, match=r"removed|replaced"):
+        with pytest.raises(LockLostError, match=r"removed|replaced"):
             still_held()
+
+
+def test_a_session_that_ended_has_lost_its_lock(postgres: Server) -> None:
+    """PostgreSQL's lock goes with its session: the holder notices before it acts, and another one may have it."""
+    store = open_store(postgres.database(f"t{uuid.uuid4().hex}"))
+    with store.lock("s").hold() as still_held:
+        still_held()
+        with store.rdb.engine.begin() as connection:
+            connection.execute(text("select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory'"))
+        with store.lock("s").hold():
+            pass
+        with pytest.raises(LockLostError, match="has ended"):
+            still_held()
+
+
+def test_the_holder_of_a_lock_is_named(postgres: Server) -> None:
+    """Whoever waits in vain learns which session stands in the way."""
+    store = open_store(postgres.database(f"t{uuid.uuid4().hex}"))
+    impatient = AdvisoryLock(
+        store.rdb.engine.execution_options(isolation_level="AUTOCOMMIT"), "s.lock", for_seconds=0.2
+    )
+    with (
+        store.lock("s").hold(),
+        pytest.raises(StorageError, match=r"held for over 0 s by session \d+ of hpo from 127\.0\.0\.1"),
+        impatient.hold(),
+    ):
+        pass
 
 
 def test_a_claim_that_lost_its_lock_gives_nothing_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

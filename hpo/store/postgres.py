@@ -1,0 +1,186 @@
+"""PostgreSQL by psycopg 3: one database for many nodes.
+
+The lock is an advisory lock on a connection of its own, so that it goes when its holder's connection goes. All sessions
+run in UTC, with time limits, so that one that stands still stops nobody for long.
+"""
+
+import contextlib
+import logging
+import random
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import optuna
+from sqlalchemy import ColumnElement, Connection, Double, Engine, cast, create_engine, extract, func, text
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from hpo.errors import MissingExtra, StorageError
+from hpo.store.lock import FOR_SECONDS, REPORT_SECONDS, LockLostError
+
+log = logging.getLogger(__name__)
+
+# Connections of a supervisor: its slots share them, and they are given back after each statement.
+POOL_SIZE = 2
+MAX_OVERFLOW = 8
+SESSION = {
+    "timezone": "UTC",
+    "statement_timeout": "60s",
+    "lock_timeout": "30s",
+    "idle_in_transaction_session_timeout": "30s",
+}
+# The session that holds a lock runs no statement meanwhile. If its process stands still, the server ends it.
+LOCK_SESSION = {"timezone": "UTC", "statement_timeout": "30s", "idle_session_timeout": "120s"}
+NAMESPACE = 0x68706F  # "hpo": the first half of our advisory locks' keys
+
+
+def _connect_args(session: dict[str, str]) -> dict[str, Any]:
+    options = " ".join(f"-c {name}={value}" for name, value in session.items())
+    return {
+        "application_name": "hpo",
+        "connect_timeout": 10,
+        "keepalives_idle": 30,
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
+        "options": options,
+    }
+
+
+class PostgreSQL:
+    """A database on a server.
+
+    Args:
+        url: its address.
+
+    Raises:
+        MissingExtra: psycopg is not installed.
+    """
+
+    now: ColumnElement[float] = cast(extract("epoch", func.clock_timestamp()), Double)
+
+    def __init__(self, url: URL) -> None:
+        self._url = url.set(drivername="postgresql+psycopg")
+        self.place = url.render_as_string(hide_password=True)
+        try:
+            self._locks = self._engine()
+        except ModuleNotFoundError as error:
+            raise MissingExtra("psycopg", "postgres", f"storage {self.place}") from error
+
+    def _engine(self) -> Engine:
+        return create_engine(
+            self._url,
+            isolation_level="AUTOCOMMIT",
+            pool_pre_ping=True,
+            pool_size=1,
+            max_overflow=MAX_OVERFLOW,
+            connect_args=_connect_args(LOCK_SESSION),
+        )
+
+    def lock(self, name: str) -> "AdvisoryLock":
+        """An advisory lock of the server."""
+        return AdvisoryLock(self._locks, name)
+
+    def check(self, *, create: bool) -> None:
+        """Whether the server answers.
+
+        Raises:
+            StorageError: it does not, or refuses us; the message has the address without its password.
+        """
+        try:
+            with self._locks.connect() as connection:
+                connection.execute(text("select 1"))
+        except DBAPIError as error:
+            raise StorageError(f"cannot reach the database {self.place}: {_first_line(error)}") from error
+
+    def open(self, *, create: bool) -> optuna.storages.RDBStorage:
+        """Optuna's storage on the server, with its tables made when `create` is true."""
+        # Optuna formats the address: braces in a password would be taken for fields.
+        address = self._url.render_as_string(hide_password=False).replace("{", "%7B").replace("}", "%7D")
+        return optuna.storages.RDBStorage(
+            address,
+            engine_kwargs={
+                "pool_pre_ping": True,
+                "pool_size": POOL_SIZE,
+                "max_overflow": MAX_OVERFLOW,
+                "pool_recycle": 1800,
+                "connect_args": _connect_args(SESSION),
+            },
+            skip_table_creation=not create,
+        )
+
+    def close(self) -> None:
+        """Ends the sessions for locks."""
+        self._locks.dispose()
+
+
+class AdvisoryLock:
+    """One lock, held by a session.
+
+    Args:
+        engine: gives connections that commit by themselves.
+        name: of the lock.
+        for_seconds: how long to wait for it before giving up.
+    """
+
+    def __init__(self, engine: Engine, name: str, *, for_seconds: float = FOR_SECONDS) -> None:
+        self._engine = engine
+        self._name = name
+        # two 32-bit halves; names that share a checksum share a lock, which costs time and nothing else
+        self._key = {"space": NAMESPACE, "key": zlib.crc32(name.encode()) - (1 << 31)}
+        self._for_seconds = for_seconds
+
+    @contextlib.contextmanager
+    def hold(self) -> Iterator[Callable[[], None]]:
+        """Waits for the lock and holds it; yields a function that raises if it was lost meanwhile.
+
+        Raises:
+            StorageError: it could not be had in time; the message names the holder.
+        """
+        with self._engine.connect() as connection:
+            self._acquire(connection)
+            try:
+                yield lambda: self._check(connection)
+            finally:
+                self._release(connection)
+
+    def _acquire(self, connection: Connection) -> None:
+        began = time.monotonic()
+        reported = False
+        while not connection.execute(text("select pg_try_advisory_lock(:space, :key)"), self._key).scalar_one():
+            waited = time.monotonic() - began
+            if waited > self._for_seconds:
+                raise StorageError(
+                    f"the lock {self._name} was held for over {waited:.0f} s by {self._holder(connection)}"
+                )
+            if waited > REPORT_SECONDS and not reported:
+                reported = True
+                log.warning("the lock %s is held for %.0f s by %s", self._name, waited, self._holder(connection))
+            time.sleep(random.uniform(0.005, 0.05))
+
+    def _holder(self, connection: Connection) -> str:
+        row = connection.execute(
+            text(
+                "select pid, client_addr, application_name from pg_stat_activity join pg_locks using (pid) "
+                "where locktype = 'advisory' and granted and classid = :space and objid::bigint = :unsigned"
+            ),
+            {"space": NAMESPACE, "unsigned": self._key["key"] % (1 << 32)},
+        ).first()
+        return "nobody any more" if row is None else f"session {row[0]} of {row[2]} from {row[1] or 'this machine'}"
+
+    def _check(self, connection: Connection) -> None:
+        try:
+            connection.execute(text("select 1"))
+        except SQLAlchemyError as error:
+            raise LockLostError(f"the session that held the lock {self._name} has ended") from error
+
+    def _release(self, connection: Connection) -> None:
+        with contextlib.suppress(SQLAlchemyError):  # a session that ended has given its lock back
+            if connection.execute(text("select pg_advisory_unlock(:space, :key)"), self._key).scalar_one():
+                return
+        connection.invalidate()
+
+
+def _first_line(error: DBAPIError) -> str:
+    return str(error.orig).strip().splitlines()[0]

@@ -1,0 +1,82 @@
+"""Supervisors in processes of their own on one PostgreSQL: they share a study, and a stopped server costs nothing."""
+
+import subprocess
+import sys
+import time
+import uuid
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.postgres import Server
+from tests.support import TESTS, create, definition, kill, open_store, prepared_record
+
+CODE = """
+import sys; from pathlib import Path; from tests.support import *; from hpo.worker import Supervisor
+address, folder, cache = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
+times = Times(lease=8.0, renew=0.5, idle=0.1, start=20.0, obey=1.0, grace=0.5)
+sys.exit(Supervisor(open_store(address), 's', slots=2, artifacts=folder / 'artifacts', cache=cache, times=times,
+    server=fake_server()).run())
+"""
+
+
+def supervisor(address: str, folder: Path, cache: Path) -> subprocess.Popen[bytes]:
+    """One with two slots."""
+    return subprocess.Popen(
+        [sys.executable, "-c", CODE, address, str(folder), str(cache)], cwd=TESTS.parent, stderr=subprocess.DEVNULL
+    )
+
+
+def starts(folder: Path) -> list[int]:
+    """Numbers of the trials that were started, in order."""
+    diary = folder / "diary"
+    return [int(line.split()[0]) for line in diary.read_text().splitlines()] if diary.exists() else []
+
+
+def wait_for(folder: Path, number: int) -> None:
+    """Waits until so many trials were started."""
+    deadline = time.monotonic() + 60
+    while len(starts(folder)) < number:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{len(starts(folder))} of {number} trials started")
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def address(postgres: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An empty database, and children that take half a second."""
+    monkeypatch.setenv("FAKE", '{"epochs": 5, "pause": 0.1}')
+    monkeypatch.setenv("FAKE_DIARY", str(tmp_path / "diary"))
+    return postgres.database(f"t{uuid.uuid4().hex}")
+
+
+def test_two_supervisors_share_a_study(address: str, tmp_path: Path) -> None:
+    """Exactly the budget between them, every trial started and recorded once."""
+    store = open_store(address)
+    create(store, definition(budget={"trials": 16}), prepared_record(tmp_path / "cache"))
+    processes = [supervisor(address, tmp_path, tmp_path / "cache") for _ in range(2)]
+    assert [process.wait(timeout=100) for process in processes] == [0, 0]
+    assert Counter(starts(tmp_path)) == Counter(range(16))
+    assert store.status("s").counts == {"complete": 16, "pruned": 0, "fail": 0, "running": 0, "waiting": 0}
+
+
+@pytest.mark.parametrize("mode", ["fast", "immediate"])
+def test_a_stopped_server_costs_nothing(address: str, postgres: Server, tmp_path: Path, mode: str) -> None:
+    """The server is away for a moment, in order or by a crash: no worker dies, no trial is lost or trained twice."""
+    store = open_store(address)
+    create(store, definition(budget={"trials": 16}), prepared_record(tmp_path / "cache"))
+    processes = [supervisor(address, tmp_path, tmp_path / "cache") for _ in range(2)]
+    try:
+        wait_for(tmp_path, 6)
+        postgres.stop(mode)
+        time.sleep(2)  # the outage itself
+        postgres.start()
+        assert [process.wait(timeout=100) for process in processes] == [0, 0]
+    finally:
+        for process in processes:
+            kill(process.pid)
+            process.wait()
+    trials = store.trials("s")
+    assert [trial.state for trial in trials] == ["complete"] * 16
+    assert Counter(starts(tmp_path)) == Counter(range(16))
