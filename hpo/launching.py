@@ -16,7 +16,7 @@ from hpo.live import Watch
 from hpo.prepare import Prepared, versions
 from hpo.render import score, summary_line
 from hpo.settings import Times
-from hpo.store import Store
+from hpo.store import Store, on_server
 
 
 def plan(prepared: Prepared, place: str, *, slots: int | None, artifacts: Path, cache: Path) -> Plan:
@@ -46,23 +46,22 @@ def run(
         _check_machine(artifacts)
     name = prepared.definition.name
     to_start = plan(prepared, place, slots=slots, artifacts=artifacts, cache=cache)
-    store = Store(storage, create=True)
-    data.prepare(prepared.data, prepared.split, cache)
-    _, new = store.create(prepared.definition, spaces=prepared.spaces, data=prepared.record, versions=versions())
-    before = store.status(name, lease=times.lease)
-    others = [worker for worker in before.workers if worker.alive]
+    with Store(storage, create=not on_server(storage)) as store:
+        data.prepare(prepared.data, prepared.split, cache)
+        _, new = store.create(prepared.definition, spaces=prepared.spaces, data=prepared.record, versions=versions())
+        for line in (_greeting(store, name, new, times.lease), *to_start.lines):
+            console.print(line, soft_wrap=True)
+        with Store(storage) as beside, Watch(beside, name, console, lease=times.lease):
+            return launchers.get(place).start(to_start, store, times)
+
+
+def _greeting(store: Store, name: str, new: bool, lease: float) -> str:
+    """Whether the study is new, worked on, or goes on."""
+    before = store.status(name, lease=lease)
+    others = sum(worker.alive for worker in before.workers)
     if others:
-        console.print(
-            f"study {name} is being worked on by {len(others)} worker(s); joining with more slots", soft_wrap=True
-        )
-    elif new:
-        console.print(f"study {name}: new", soft_wrap=True)
-    else:
-        console.print(f"study {name}: going on. {summary_line(before)}", soft_wrap=True)
-    for line in to_start.lines:
-        console.print(line, soft_wrap=True)
-    with Watch(Store(storage), name, console, lease=times.lease):
-        return launchers.get(place).start(to_start, store, times)
+        return f"study {name} is being worked on by {others} worker(s); joining with more slots"
+    return f"study {name}: new" if new else f"study {name}: going on. {summary_line(before)}"
 
 
 def work(name: str, *, slots: int | None, storage: str, artifacts: Path, cache: Path, times: Times) -> int:
@@ -71,10 +70,11 @@ def work(name: str, *, slots: int | None, storage: str, artifacts: Path, cache: 
     Raises:
         MissingExtra, StorageError: no trial could end well here.
     """
-    store = Store(storage)
-    threads = store.study(name).definition.train.threads
-    _check_machine(artifacts)
-    return local.start(local.plan(name, slots=slots, threads=threads, artifacts=artifacts, cache=cache), store, times)
+    with Store(storage) as store:
+        threads = store.study(name).definition.train.threads
+        _check_machine(artifacts)
+        to_start = local.plan(name, slots=slots, threads=threads, artifacts=artifacts, cache=cache)
+        return local.start(to_start, store, times)
 
 
 def _check_machine(artifacts: Path) -> None:
@@ -94,11 +94,11 @@ def _check_machine(artifacts: Path) -> None:
 
 def last_words(name: str, storage: str, code: int) -> Iterator[str]:
     """What a launch prints at its end: the score, the best parameters, what to do next."""
-    store = Store(storage)
-    status = store.status(name)
+    with Store(storage) as store:
+        status = store.status(name)
+        best = export(store, name) if status.best else {}
     yield f"\nstudy {name}: {status.state}. {summary_line(status)}"
     if status.best is not None:
-        best = export(store, name)
         yield f"\nbest {status.metric}: {score(status.best.value)} (trial {status.best.trial}, {best['model']})"
         yield "best parameters:"
         for key, value in {**best["params"], **best["train"]}.items():

@@ -2,7 +2,7 @@
 
 from hpo.store.catalogue import Store, best_trial
 from hpo.store.claims import Claims
-from hpo.store.connect import redacted
+from hpo.store.connect import on_server, redacted
 from hpo.store.records import (
     Best,
     Claim,
@@ -30,5 +30,6 @@ __all__ = [
     "TrialRecord",
     "WorkerRecord",
     "best_trial",
+    "on_server",
     "redacted",
 ]

@@ -2,13 +2,13 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Self
 
 import optuna
 from sqlalchemy import Connection, insert, select, update
 
 from hpo import search, study
-from hpo.errors import DataError, StudyFileError, UsageError, nearest
+from hpo.errors import DataError, HpoError, StudyFileError, UsageError, nearest
 from hpo.space import Space, to_json
 from hpo.store import tables
 from hpo.store.connect import Lock, backend, open_storage, quiet_optuna, retried
@@ -34,10 +34,23 @@ class Store:
     def __init__(self, url: str, *, create: bool = False, clock: Callable[[], float] | None = None) -> None:
         self.url = url
         self._database = backend(url)
-        self.rdb = open_storage(self._database, create=create)
+        self.place = self._database.place
+        try:
+            self.rdb = open_storage(self._database, create=create)
+        except HpoError:
+            self._database.close()
+            raise
         # cached: without it every look at a study reads all of its trials again
         self.storage = optuna.storages.get_storage(self.rdb)
         self._clock = clock
+
+    def __enter__(self) -> Self:
+        """Itself; closed at the end of the block."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Closes it."""
+        self.close()
 
     def close(self) -> None:
         """Gives the connections back."""
@@ -162,7 +175,7 @@ class Store:
         if record is None:
             names = self.names()
             hint = nearest(name, names) if names else "there are no studies yet"
-            raise UsageError(f"no study {name!r} in {self._database.place}; {hint}")
+            raise UsageError(f"no study {name!r} in {self.place}; {hint}")
         return record
 
     def names(self) -> list[str]:

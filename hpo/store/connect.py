@@ -38,10 +38,12 @@ class Backend(Protocol):
 
     Attributes:
         place: where it is, for messages; without a password.
+        server: it is shared by machines, and only `hpo migrate` makes tables there.
         now: its clock, seconds since 1970 in UTC, as an expression.
     """
 
     place: str
+    server: bool
     now: ColumnElement[float]
 
     def check(self, *, create: bool) -> None:
@@ -81,9 +83,16 @@ def backend(url: str) -> Backend:
         case "postgresql":
             return PostgreSQL(parsed)
         case other:
-            raise StorageError(
-                f"storage {redacted(url)}: {other} is known, but not built yet; {ACCEPTED}"
-            )
+            raise StorageError(f"storage {redacted(url)}: {other} is known, but not built yet; {ACCEPTED}")
+
+
+def on_server(url: str) -> bool:
+    """Whether several machines can share the database, so that nothing but `hpo migrate` makes tables there.
+
+    Raises:
+        StorageError: it is no address, or of a kind that cannot be used.
+    """
+    return backend(url).server
 
 
 def open_storage(database: Backend, *, create: bool) -> optuna.storages.RDBStorage:
@@ -114,7 +123,7 @@ def _reason(error: BaseException) -> str:
 def _check_schema(engine: Engine, place: str, *, create: bool) -> None:
     if not inspect(engine).has_table("hpo_schema"):
         if not create:
-            raise StorageError(f"the database {place} has no hpo tables; `hpo launch STUDY.toml` makes them")
+            raise StorageError(f"the database {place} has no hpo tables; `hpo migrate` makes them")
         with engine.begin() as connection:
             tables.metadata.create_all(connection)
             connection.execute(insert(tables.schema).values(version=tables.SCHEMA_VERSION))

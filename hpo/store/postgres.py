@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import optuna
-from sqlalchemy import ColumnElement, Connection, Double, Engine, cast, create_engine, extract, func, text
+from sqlalchemy import ColumnElement, Connection, Double, Engine, cast, create_engine, extract, func, inspect, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
@@ -58,6 +58,7 @@ class PostgreSQL:
         MissingExtra: psycopg is not installed.
     """
 
+    server = True
     now: ColumnElement[float] = cast(extract("epoch", func.clock_timestamp()), Double)
 
     def __init__(self, url: URL) -> None:
@@ -83,16 +84,17 @@ class PostgreSQL:
         return AdvisoryLock(self._locks, name)
 
     def check(self, *, create: bool) -> None:
-        """Whether the server answers.
+        """Whether the server answers, and has our tables unless they are to be made.
 
         Raises:
             StorageError: it does not, or refuses us; the message has the address without its password.
         """
         try:
-            with self._locks.connect() as connection:
-                connection.execute(text("select 1"))
+            ready = inspect(self._locks).has_table("hpo_schema") or create
         except DBAPIError as error:
             raise StorageError(f"cannot reach the database {self.place}: {_first_line(error)}") from error
+        if not ready:
+            raise StorageError(f"the database {self.place} has no hpo tables; `hpo migrate` makes them")
 
     def open(self, *, create: bool) -> optuna.storages.RDBStorage:
         """Optuna's storage on the server, with its tables made when `create` is true."""

@@ -25,6 +25,7 @@ class SQLite:
         StorageError: an address in memory, which no second process could see.
     """
 
+    server = False
     # julianday counts days from 4714 BC; 2440587.5 is 1970-01-01
     now: ColumnElement[float] = (func.julianday("now") - 2440587.5) * 86400.0
 

@@ -101,6 +101,7 @@ RUNS: dict[str, list[str]] = {
     "check": ["study.toml", "--json"],  # counts parameters: a child has TensorFlow, and this process has not
     "launch": ["study.toml", "--dry-run"],
     "worker": ["tiny"],
+    "migrate": [],
     "status": ["tiny", "--json"],
     "list": ["--json"],
     "show": ["tiny", "0", "--json"],

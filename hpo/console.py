@@ -1,0 +1,148 @@
+"""How the commands speak: their options, errors, logs and output. Results go to stdout, talk to stderr."""
+
+import io
+import json
+import logging
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from hpo import settings
+from hpo.errors import HpoError, StorageError
+
+PIPE_WIDTH = 160  # characters of a table's line where nobody looks at a terminal
+log = logging.getLogger("hpo")
+F = TypeVar("F", bound=Callable[..., Any])
+# HPO_COMMAND_OPTION, or HPO_OPTION where an option means the same in all commands.
+option = partial(click.option, show_envvar=True)
+
+
+class Commands(click.Group):
+    """Prints our errors as one message and exits with their code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs a command."""
+        try:
+            return super().invoke(ctx)
+        except HpoError as error:
+            log.error("%s", error)  # noqa: TRY400 - a mistake of the user's has no traceback
+            ctx.exit(error.exit_code)
+        except KeyboardInterrupt:  # before or after the supervisor, which hears Ctrl-C itself
+            log.warning("interrupted")
+            ctx.exit(130)
+        except BrokenPipeError:  # the reader of our pipe left: nothing to say to nobody
+            sys.stderr.close()
+            ctx.exit(0)
+        except Exception as error:
+            if not type(error).__module__.startswith(("sqlalchemy", "optuna")):
+                raise
+            reason = str(error.__cause__ or error).splitlines()[0]
+            log.error("the database could not be used: %s", reason)  # noqa: TRY400 - nor has the database's
+            ctx.exit(StorageError.exit_code)
+
+
+storage_option = option(
+    "--storage", envvar="HPO_STORAGE", default=settings.STORAGE, show_default=True, help="Database address."
+)
+artifacts_option = option(
+    "--artifacts",
+    envvar="HPO_ARTIFACTS",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=settings.ARTIFACTS,
+    show_default=True,
+    help="Folder for logs, curves and reports of trials.",
+)
+cache_option = option(
+    "--cache",
+    envvar="HPO_CACHE",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=settings.CACHE,
+    show_default=True,
+    help="Folder for parsed data.",
+)
+json_option = option("--json", "as_json", envvar="HPO_JSON", is_flag=True, help="Print JSON for machines.")
+study_file_argument = click.argument("study_file", metavar="STUDY.toml", type=click.Path(path_type=Path))
+name_argument = click.argument("name", metavar="NAME")
+number_argument = click.argument("number", metavar="TRIAL", type=click.IntRange(min=0))
+
+
+def times_options(function: F) -> F:
+    """The options --grace, --renew and --lease of commands that work."""
+    defaults = settings.Times()
+    for name, value, text in (
+        ("grace", defaults.grace, "Seconds that running trials have to finish after SIGTERM."),
+        ("renew", defaults.renew, "Seconds between two renewals of a lease."),
+        ("lease", defaults.lease, "Seconds after which a silent worker's trial is taken over."),
+    ):
+        add = option(f"--{name}", type=click.FloatRange(min=0.1), default=value, show_default=True, help=text)
+        function = add(function)
+    return function
+
+
+class _JsonLines(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line = {"time": record.created, "level": record.levelname.lower(), "message": record.getMessage()}
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line)
+
+
+class _Text(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        return f"Error: {text}" if record.levelno >= logging.ERROR else text
+
+
+def example(text: str) -> str:
+    """The end of a help page."""
+    return f"\b\nExample:\n  {text}"
+
+
+def start_log(form: str) -> None:
+    """Sends our log lines to stderr.
+
+    Args:
+        form: "text", or "json" for one JSON object a line.
+    """
+    handler = logging.StreamHandler()
+    handler.setFormatter(_JsonLines() if form == "json" else _Text("%(message)s"))
+    log.handlers = [handler]
+    log.setLevel(logging.INFO)
+    log.propagate = False
+
+
+class _LogFile(io.StringIO):
+    """What is printed here becomes lines of the log, and so JSON where the log is."""
+
+    def write(self, text: str, /) -> int:
+        for line in filter(None, text.splitlines()):
+            log.info("%s", line)
+        return len(text)
+
+
+def console(*, err: bool = False) -> Any:
+    """A rich console on stdout or stderr; lines of the log where stderr is JSON."""
+    from rich.console import Console
+
+    as_json = err and click.get_current_context().find_root().params["log_format"] == "json"
+    # no markup: a class may be called [/b]
+    console = Console(file=_LogFile() if as_json else None, stderr=err, highlight=False, markup=False, emoji=False)
+    if not console.is_terminal:
+        console.width = PIPE_WIDTH
+    return console
+
+
+def to_json(value: Any) -> str:
+    """Indented JSON; numbers that are none become null."""
+    from hpo.export import finite
+
+    return json.dumps(finite(value), indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def emit(value: Any) -> None:
+    """Prints JSON to stdout."""
+    click.echo(to_json(value))
