@@ -248,8 +248,13 @@ PLACES: dict[str, Row] = {
     ),
     "storage not built yet": Row(
         STORAGE,
-        r"storage postgresql://me:\*\*\*@host/db: postgresql is known, but not built yet",
-        options=("--storage", "postgresql://me:secret@host/db"),
+        r"storage mysql://me:\*\*\*@host/db: mysql is known, but not built yet",
+        options=("--storage", "mysql://me:secret@host/db"),
+    ),
+    "server that is not there": Row(
+        STORAGE,
+        r"cannot reach the database postgresql://me:\*\*\*@127.0.0.1:1/db: ",
+        options=("--storage", "postgresql://me:secret@127.0.0.1:1/db"),
     ),
     "artifacts that cannot be written": Row(
         STORAGE,
