@@ -22,6 +22,7 @@ from hpo.settings import child_environment
 from hpo.trial import Cause, Epoch, Result, Started, Stop, TrialSpec, decode, encode
 
 START_SECONDS = 120  # for the fork server's imports, on a cold disk
+CLOSE_SECONDS = 5
 COMMAND = (sys.executable, "-m", "hpo.forkserver")
 
 
@@ -74,8 +75,7 @@ class Child:
     def kill(self) -> None:
         """Ends the child at once; harmless when it is gone."""
         if not self._exited.is_set():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGKILL)
+            _kill(self.pid)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Waits until the process is gone. Returns False when it still runs after `timeout` seconds."""
@@ -101,6 +101,7 @@ class ForkServer:
     def __init__(self, command: Sequence[str] = COMMAND, *, log: Path | None = None) -> None:
         self._command = tuple(command)
         self._log = log
+        self._log_begins = 0  # where the words of the present server begin
         self._lock = threading.Lock()  # one start at a time
         self._changed = threading.Condition()  # guards all below
         self._process: subprocess.Popen[bytes] | None = None
@@ -139,8 +140,12 @@ class ForkServer:
             ours, theirs = socket.socketpair()
             with theirs, self._changed:
                 self._starting[number] = ours
-                with contextlib.suppress(OSError):  # a server that died is noticed by the reader
-                    socket.send_fds(control, [json.dumps(request).encode()], [theirs.fileno()])
+                try:
+                    with contextlib.suppress(ConnectionError):  # a server that died is noticed by the reader
+                        socket.send_fds(control, [json.dumps(request).encode()], [theirs.fileno()])
+                except OSError as error:
+                    self._starting.pop(number).close()
+                    raise ChildStartError(f"no process for trial {spec.number}: {error.strerror}") from error
                 self._changed.wait_for(lambda: number in self._started or self._control is None, START_SECONDS)
                 self._starting.pop(number, None)
                 outcome = self._started.pop(number, "the fork server died")
@@ -163,11 +168,13 @@ class ForkServer:
             if self._log is not None:
                 self._log.parent.mkdir(parents=True, exist_ok=True)
                 log = stack.enter_context(self._log.open("ab"))
+                self._log_begins = log.tell()
             self._process = subprocess.Popen(
                 [*self._command, str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 env=child_environment(),
                 stdin=subprocess.DEVNULL,
+                process_group=0,  # a Ctrl-C at the terminal is for the supervisor alone
                 stdout=log,
                 stderr=log,
             )
@@ -182,7 +189,8 @@ class ForkServer:
     def _last_words(self) -> str:
         if self._log is None:
             return "what it said stands above"
-        lines = self._log.read_text(errors="replace").strip().splitlines() or ["it said nothing"]
+        said = self._log.read_bytes()[self._log_begins :].decode(errors="replace")
+        lines = said.strip().splitlines() or ["it said nothing"]
         return f"{lines[-1]} (all of it is in {self._log})"
 
     def _read(self, control: socket.socket) -> None:
@@ -205,9 +213,13 @@ class ForkServer:
             case {"ready": _}:
                 self._ready = True
             case {"exited": pid, "status": status}:
-                self._running.pop(pid).exited(status)
-            case {"id": number, "pid": pid}:
+                child = self._running.pop(pid, None)
+                if child is not None:
+                    child.exited(status)
+            case {"id": number, "pid": pid} if number in self._starting:
                 self._started[number] = self._running[pid] = Child(pid, self._starting.pop(number))
+            case {"id": _, "pid": pid}:  # too late: nobody waits for it any more
+                _kill(pid)
             case {"id": number, "error": text}:
                 self._started[number] = text
 
@@ -224,11 +236,21 @@ class ForkServer:
     def close(self) -> None:
         """Ends the server and, with it, all children. Harmless when there is none."""
         with self._lock:
-            if self._control is not None:
+            control = self._control
+            if control is not None:
                 with contextlib.suppress(OSError):
-                    self._control.shutdown(socket.SHUT_RDWR)
+                    control.shutdown(socket.SHUT_RDWR)
             if self._process is not None:
-                self._process.wait()
+                try:
+                    self._process.wait(CLOSE_SECONDS)
+                except subprocess.TimeoutExpired:  # it hangs in its imports, and so has no children
+                    self._process.kill()
+                    self._process.wait()
+
+
+def _kill(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
 
 
 def _wait_for_stranger(pid: int, seconds: float = 5.0) -> None:

@@ -52,12 +52,14 @@ class Channel:
         threading.Thread(target=self._read, name="watchdog", daemon=True).start()
 
     def _read(self) -> None:
-        with contextlib.suppress(OSError), self._sock.makefile("rb") as lines:
-            for line in lines:
-                message = decode(line)
-                if isinstance(message, Stop):
-                    self.cause = message.cause
-        os._exit(ORPHANED)  # the supervisor is gone: nobody would take the result
+        try:
+            with contextlib.suppress(OSError), self._sock.makefile("rb") as lines:
+                for line in lines:
+                    message = decode(line)
+                    if isinstance(message, Stop):
+                        self.cause = message.cause
+        finally:
+            os._exit(ORPHANED)  # the supervisor is gone: nobody would take the result
 
     def send(self, message: Epoch | Started | Result) -> None:
         """Sends one message; a supervisor that is gone ends the process."""
@@ -68,31 +70,38 @@ class Channel:
                 os._exit(ORPHANED)
 
 
+def _say(text: str) -> None:
+    """Into the trial's log, which is a courtesy: a full disk must not end the trial."""
+    with contextlib.suppress(OSError):
+        print(text, flush=True)
+
+
 def run_child(request: dict[str, object], sock: socket.socket, forked: float, work: Work) -> int:
     """Trains the trial of `request` and sends its result. Returns the exit status."""
-    log = os.open(str(request["log"]), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    os.dup2(log, 1)
-    os.dup2(log, 2)
-    os.close(log)
+    with contextlib.suppress(OSError):
+        log = os.open(str(request["log"]), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        os.close(log)
     faulthandler.enable()
     channel = Channel(sock)
     try:
         spec = TrialSpec.model_validate(request["spec"])
-        print(f"--- trial {spec.number}, attempt {spec.attempt}, seed {spec.seed}, pid {os.getpid()}", flush=True)
+        _say(f"--- trial {spec.number}, attempt {spec.attempt}, seed {spec.seed}, pid {os.getpid()}")
         work.prepare(spec)
         channel.send(Started(seconds=time.monotonic() - forked))
 
         def report(epoch: Epoch) -> None:
-            print(_line(epoch), flush=True)
+            _say(_line(epoch))
             channel.send(epoch)
 
         result = work.train(spec, report, lambda: channel.cause)
     except Exception:  # noqa: BLE001 - whatever a trial raises is its result, and its supervisor decides
         text = traceback.format_exc()
-        print(text, file=sys.stderr, flush=True)
+        _say(text)
         result = Result(cause=Cause.BUG, detail=text[-20_000:])
-    print(f"--- {result.cause}: {result.value}", flush=True)
     channel.send(result)
+    _say(f"--- {result.cause}: {result.value}")
     return 0
 
 
@@ -149,7 +158,12 @@ class Server:
             self._send({"id": request["id"], "error": refusal})
             return True
         forked = time.monotonic()
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as error:  # no memory or no process left on this machine: the children that run go on
+            os.close(fds[0])
+            self._send({"id": request["id"], "error": f"cannot fork: {error.strerror}"})
+            return True
         if pid == 0:
             self._child(request, fds[0], forked)
         os.close(fds[0])
@@ -164,8 +178,9 @@ class Server:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             self._control.close()
             status = run_child(request, socket.socket(fileno=fd), forked, self._work)
-            sys.stdout.flush()
-            sys.stderr.flush()
+            with contextlib.suppress(OSError):
+                sys.stdout.flush()
+                sys.stderr.flush()
         finally:
             os._exit(status)  # no atexit handlers: they belong to the server
 
@@ -213,6 +228,9 @@ def tensorflow_work() -> Work:
 
 def main() -> None:
     """Serves on the socket whose descriptor is the only argument."""
+    # before the imports, which take seconds: Ctrl-C and a scheduler's SIGTERM are the supervisor's to handle
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     control = socket.socket(fileno=int(sys.argv[1]))
     Server(control, tensorflow_work()).serve()
 

@@ -49,15 +49,15 @@ def run(
     with Store(storage, create=not on_server(storage)) as store:
         data.prepare(prepared.data, prepared.split, cache)
         _, new = store.create(prepared.definition, spaces=prepared.spaces, data=prepared.record, versions=versions())
-        for line in (_greeting(store, name, new, times.lease), *to_start.lines):
+        for line in (_greeting(store, name, new), *to_start.lines):
             console.print(line, soft_wrap=True)
-        with Store(storage) as beside, Watch(beside, name, console, lease=times.lease):
+        with Store(storage) as beside, Watch(beside, name, console):
             return launchers.get(place).start(to_start, store, times)
 
 
-def _greeting(store: Store, name: str, new: bool, lease: float) -> str:
+def _greeting(store: Store, name: str, new: bool) -> str:
     """Whether the study is new, worked on, or goes on."""
-    before = store.status(name, lease=lease)
+    before = store.status(name)
     others = sum(worker.alive for worker in before.workers)
     if others:
         return f"study {name} is being worked on by {others} worker(s); joining with more slots"

@@ -21,14 +21,12 @@ class Watch:
         store: the database; it gets connections of its own.
         name: of the study.
         console: where to; a dumb one gets lines.
-        lease: seconds after which a worker that was not heard of counts as gone.
     """
 
-    def __init__(self, store: Store, name: str, console: Console, *, lease: float) -> None:
+    def __init__(self, store: Store, name: str, console: Console) -> None:
         self._store = store
         self._name = name
         self._console = console
-        self._lease = lease
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="live", daemon=True)
         self._seen = {t.number for t in store.trials(name) if t.cause is not None}
@@ -63,7 +61,7 @@ class Watch:
             self._console.print(f"progress cannot be shown: {error}", highlight=False)
 
     def _status(self) -> Status:
-        return self._store.status(self._name, lease=self._lease)
+        return self._store.status(self._name)
 
     def _look(self) -> None:
         """Says what ended since the last look."""

@@ -8,6 +8,7 @@ name carries it (`lstm_fcn.units`), because Optuna knows one range for one name:
 for `units` would be refused, and a model fitted over both would be wrong.
 """
 
+import threading
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -199,13 +200,16 @@ class _FoldPruner(BasePruner):
         self.inner = inner
         self._max_epochs = max_epochs
         self._min_epochs = min_epochs
+        # Hyperband makes its brackets at its first call: two slots at once would make them twice.
+        self._lock = threading.Lock()
 
     def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
         """Whether the trial should end now, judged by its last step."""
         step = trial.last_step
         if step is None or step % self._max_epochs < self._min_epochs:
             return False
-        return self.inner.prune(study, trial)
+        with self._lock:
+            return self.inner.prune(study, trial)
 
 
 def mark(trial: Trial, infeasible: bool) -> None:

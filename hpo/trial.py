@@ -3,10 +3,11 @@
 Everything here turns into JSON and back. It knows neither the database nor Keras.
 """
 
+import math
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 from hpo.space import Params
 
@@ -143,6 +144,13 @@ class Result(_Value):
     weights_sha256: str | None = None
     curve_sha256: str | None = None
     versions: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _completed_has_a_score(self) -> Self:
+        """A score that is none could never be told to the study, and would block everybody's claims."""
+        if self.cause is Cause.COMPLETED and (self.value is None or not math.isfinite(self.value)):
+            raise ValueError(f"a completed trial needs a finite value, not {self.value}")
+        return self
 
 
 class Stop(_Value):

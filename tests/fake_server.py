@@ -2,6 +2,7 @@
 
 Keys: epochs, pause (seconds per epoch), and lists of trial numbers: bug (raise), die (SIGKILL themselves in their
 first attempt), poison (SIGKILL themselves always), deaf (never look at orders), mute (say nothing after the start).
+stillborn: true ends every child before it comes to work.
 Every start is a line in the file FAKE_DIARY: number, attempt, pid.
 """
 
@@ -46,6 +47,12 @@ def train(spec: TrialSpec, report: Callable[[Epoch], None], stop: Callable[[], C
     return Result(cause=Cause.COMPLETED, value=value, epochs=epoch + 1, seconds={"fit": 0.04, "total": 0.05})
 
 
+def prepare(_: TrialSpec) -> None:
+    """What comes before the training."""
+    if PLAN.get("stillborn"):
+        os._exit(3)
+
+
 if __name__ == "__main__":
-    work = Work(train=train, prepare=lambda _: None, guard=lambda: None)
+    work = Work(train=train, prepare=prepare, guard=lambda: None)
     Server(socket.socket(fileno=int(sys.argv[1])), work).serve()

@@ -33,7 +33,9 @@ STATUS = Status(
     best=Best(trial=3, value=0.91234, params=TRIAL.params),
     failures={"bug": 1, "diverged": 2},
     workers=(
-        WorkerRecord(worker="w", host="node", pid=7, slots=2, started_at=0.0, seen_at=1.0, left_at=None, alive=True),
+        WorkerRecord(
+            worker="w", host="node", pid=7, slots=2, lease=60.0, started_at=0.0, seen_at=1.0, left_at=None, alive=True
+        ),
     ),
     seconds={"training": 60.0, "overhead": 3.0},
     running=(TRIAL,),

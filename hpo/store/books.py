@@ -23,8 +23,9 @@ class Books:
 
     def tick(self, connection: Connection) -> float:
         """Accounts for lease time until now; to be called before any lease changes. Returns the moment."""
+        # The row first, the moment second: on PostgreSQL two ticks would else count the same seconds.
+        since: float = self.read(connection, lock=True)["clock_at"]
         now = self._store.now(connection)
-        since: float = self.read(connection)["clock_at"]
         columns = tables.trials.c
         leases = connection.execute(
             select(columns.leased_at, columns.expires_at).where(
@@ -43,8 +44,12 @@ class Books:
         )
         return now
 
-    def read(self, connection: Connection) -> Row:
-        """The study's account and flags: clock_at, worked_seconds, slot_seconds, failures_since, stop_requested."""
+    def read(self, connection: Connection, *, lock: bool = False) -> Row:
+        """The study's account and flags: clock_at, worked_seconds, slot_seconds, failures_since, stop_requested.
+
+        Args:
+            lock: keep others from changing the row until the transaction ends. (SQLite's transactions do so anyway.)
+        """
         columns = tables.studies.c
         wanted = (
             columns.clock_at,
@@ -53,7 +58,10 @@ class Books:
             columns.failures_since,
             columns.stop_requested,
         )
-        return dict(connection.execute(select(*wanted).where(columns.study_id == self._study_id)).mappings().one())
+        query = select(*wanted).where(columns.study_id == self._study_id)
+        if lock:
+            query = query.with_for_update()
+        return dict(connection.execute(query).mappings().one())
 
 
 def account(leases: list[tuple[float, float]], since: float, now: float) -> tuple[float, float]:

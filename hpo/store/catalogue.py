@@ -101,17 +101,24 @@ class Store:
                 self._resume(existing, definition)
                 return self.study(definition.name), False
             with quiet_optuna():
+                direction = search.direction(definition.train.metric)
                 made = optuna.create_study(
                     study_name=definition.name,
                     storage=self.storage,
-                    direction=search.direction(definition.train.metric),
+                    direction=direction,
                     load_if_exists=True,  # a launch that died before it wrote our row
                 )
-                if not made.get_trials(deepcopy=False):
-                    for family in spaces:
-                        params = search.default_params(spaces, family)
-                        if params:
-                            made.enqueue_trial(params)
+                trials = made.get_trials(deepcopy=False)
+                if any(t.state is not optuna.trial.TrialState.WAITING for t in trials) or (
+                    made.direction.name.lower() != direction
+                ):
+                    raise UsageError(
+                        f"{self.place} has a study {definition.name!r} that hpo did not make; choose another name"
+                    )
+                for family in spaces:
+                    params = search.default_params(spaces, family)
+                    if params:
+                        made.enqueue_trial(params, skip_if_exists=True)
             study_id = self.rdb.get_study_id_from_name(definition.name)
             with self.rdb.engine.begin() as connection:
                 now = self.now(connection)
@@ -220,8 +227,8 @@ class Store:
             raise UsageError(f"study {name!r} has no trial {number}; {there}")
         return trials[number]
 
-    def workers(self, name: str, *, lease: float) -> list[WorkerRecord]:
-        """All workers that ever joined a study; one not heard of for `lease` seconds is not alive."""
+    def workers(self, name: str) -> list[WorkerRecord]:
+        """All workers that ever joined a study; one not heard of for one of its leases is not alive."""
         record = self.study(name)
         with self.rdb.engine.begin() as connection:
             now = self.now(connection)
@@ -233,20 +240,20 @@ class Store:
             return [
                 WorkerRecord(
                     **{k: row[k] for k in WorkerRecord.model_fields if k != "alive"},
-                    alive=row["left_at"] is None and now - row["seen_at"] <= lease,
+                    alive=row["left_at"] is None and now - row["seen_at"] <= row["lease"],
                 )
                 for row in rows
             ]
 
-    def status(self, name: str, *, lease: float = 60.0) -> Status:
+    def status(self, name: str) -> Status:
         """The study at this moment."""
-        return retried(lambda: self._status(name, lease))
+        return retried(lambda: self._status(name))
 
-    def _status(self, name: str, lease: float) -> Status:
+    def _status(self, name: str) -> Status:
         record = self.study(name)
         budget, train = record.definition.budget, record.definition.train
         trials = self.trials(name)
-        workers = self.workers(name, lease=lease)
+        workers = self.workers(name)
         with self.rdb.engine.begin() as connection:
             clock = (
                 connection.execute(select(tables.studies).where(tables.studies.c.study_id == record.study_id))
@@ -311,7 +318,7 @@ def consecutive_failures(causes: Iterable[tuple[float, int, str]], since: float)
     """
     failed = []
     for finished_at, number, cause in sorted(causes, reverse=True):
-        if finished_at < since or cause != Cause.BUG:
+        if finished_at < since or cause not in (Cause.BUG, Cause.POISON):
             break
         failed.append(number)
     return failed

@@ -8,12 +8,13 @@ lost trial keeps its number and stays RUNNING: there is no FAIL, no copy and not
 import json
 import logging
 import math
+import threading
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import optuna
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, insert, or_, select, update
 
 from hpo import search
 from hpo.resolve import split_params
@@ -29,6 +30,8 @@ from hpo.trial import INFEASIBLE, Cause, Epoch, Result
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+Key = tuple[int, int]  # number and attempt of a trial
 State = optuna.trial.TrialState
 BUDGETS = ("trials", "hours", "gpu_hours")
 NO_STEP = -1
@@ -47,20 +50,27 @@ class Claims:
         name: of the study.
         worker: id of this worker, unlike all others'.
         times: lease length.
+        give_up: once set, an unusable database is waited for only briefly; None waits as long as always.
     """
 
-    def __init__(self, store: Store, name: str, worker: str, times: Times) -> None:
+    def __init__(
+        self, store: Store, name: str, worker: str, times: Times, *, give_up: threading.Event | None = None
+    ) -> None:
         self._store = store
         self._name = name
         self._worker = worker
         self._lease = times.lease
+        self._give_up = give_up
         self._lock = store.lock(name)
         self._record = store.study(name)
         self._study = store.optuna_study(self._record)
         self._books = Books(store, self._record.study_id)
-        self.roster = Roster(store, self._record.study_id, worker)
-        self._live: dict[int, optuna.trial.Trial] = {}
-        self._reported: dict[int, int] = {}
+        self.roster = Roster(store, self._record.study_id, worker, give_up)
+        self._live: dict[Key, optuna.trial.Trial] = {}
+        self._reported: dict[Key, int] = {}
+
+    def _retried(self, call: Callable[[], T]) -> T:
+        return retried(call, give_up=self._give_up)
 
     @property
     def record(self) -> StudyRecord:
@@ -73,20 +83,20 @@ class Claims:
         """A trial to train: a lost one first, else a new one; or that there is none now, or none any more."""
         while True:
             # Reading all that is new takes long on a large study: not under the lock.
-            retried(lambda: self._study.get_trials(deepcopy=False))
+            self._retried(lambda: self._study.get_trials(deepcopy=False))
             try:
-                return retried(self._claim)
+                return self._retried(self._claim)
             except LockLostError as error:
                 log.warning("%s; claiming again", error)
 
     def _claim(self) -> Claim | Idle | Over:
-        with self._lock.hold() as still_held:
+        with self._lock.hold(self._give_up) as still_held:
             self._record = self._store.study(self._name)
             budget = self._record.definition.budget
             now, account, rows = self._open_books()
-            for row in rows.values():
-                if row["outcome"] is not None and row["expires_at"] is not None:
-                    self._close(row["number"], Result.model_validate(row["outcome"]))
+            for ended_row in rows.values():
+                if ended_row["outcome"] is not None and ended_row["expires_at"] is not None:
+                    self._close(ended_row["number"], Result.model_validate(ended_row["outcome"]))
             trials = self._study.get_trials(deepcopy=False)
             running = [t.number for t in trials if t.state is State.RUNNING]
             lost = [number for number in running if not self._is_owned(number, rows.get(number), now)]
@@ -94,32 +104,38 @@ class Claims:
             if over is not None:
                 if over.reason in BUDGETS:
                     for number in lost:
-                        self._end_lost(number, rows.get(number), Cause.BUDGET)
+                        row = rows.get(number)
+                        self._end_lost(number, row, Cause.BUDGET, 0 if row is None else row["losses"])
                 return over
-            poisoned = 0
+            ended = sum(t.state in ENDED for t in trials)
+            open_trials = len(running) - len(lost)
             for number in lost:
+                # A lock that was lost may have left more open trials than the budget holds: they wait for its end.
+                if budget.trials is not None and ended + open_trials >= budget.trials:
+                    return self._no_more(budget.trials, ended)
                 before = rows.get(number)
                 # a lease that ran out is a loss; one that was given back is not
                 losses = 0 if before is None else before["losses"] + (before["worker"] is not None)
                 if losses > budget.retries:
                     self._end_lost(number, before, Cause.POISON, losses)
-                    poisoned += 1
+                    ended += 1
                     continue
                 steps = trials[number].intermediate_values
-                return self._lease_out(self._reattach(number), before, losses, max(steps, default=NO_STEP), still_held)
-            if budget.trials is not None:
-                ended = sum(t.state in ENDED for t in trials) + poisoned
-                if ended >= budget.trials:
-                    return Over(reason="trials")
-                if ended + len(running) - len(lost) >= budget.trials:
-                    return Idle()
+                last_step = max(steps, default=NO_STEP)
+                return self._lease_out(self._reattach(number), before, losses, last_step, still_held)
+            if budget.trials is not None and ended + open_trials >= budget.trials:
+                return self._no_more(budget.trials, ended)
+            still_held()
             return self._lease_out(self._ask(trials), None, 0, NO_STEP, still_held)
+
+    def _no_more(self, budget: int, ended: int) -> Idle | Over:
+        return Over(reason="trials") if ended >= budget else Idle()
 
     def _is_owned(self, number: int, row: Row | None, now: float) -> bool:
         """Whether somebody trains it: a live lease, or this very worker, which may have been kept from renewing."""
         if row is None:
             return False
-        ours = number in self._live and row["worker"] == self._worker
+        ours = (number, row["attempt"]) in self._live and row["worker"] == self._worker
         return ours or (row["expires_at"] is not None and row["expires_at"] > now)
 
     def _over(self, trials: list[optuna.trial.FrozenTrial], account: Row, rows: dict[int, Row]) -> Over | None:
@@ -181,9 +197,12 @@ class Claims:
                     )
                 )
             else:
-                connection.execute(self._update(number).values(**values))
-        self._live[number] = trial
-        self._reported[number] = last_step
+                columns = tables.trials.c
+                still_lost = self._update(number).where(or_(columns.expires_at.is_(None), columns.expires_at <= now))
+                if connection.execute(still_lost.values(**values)).rowcount == 0:
+                    raise LockLostError(f"trial {number} was renewed by its worker after all")
+        self._live[number, attempt] = trial
+        self._reported[number, attempt] = last_step
         model, training = split_params(suggestion.params)
         return Claim(
             number=number,
@@ -201,7 +220,7 @@ class Claims:
     def renew(self, claims: Iterable[Claim]) -> Orders:
         """Renews the leases of `claims`, and says what a worker must know: what is lost, whether to stop."""
         wanted = list(claims)
-        return retried(lambda: self._renew(wanted))
+        return self._retried(lambda: self._renew(wanted))
 
     def _renew(self, claims: list[Claim]) -> Orders:
         lost = []
@@ -210,7 +229,7 @@ class Claims:
             for claim in claims:
                 renewed = connection.execute(self._fenced(claim).values(expires_at=now + self._lease))
                 if renewed.rowcount == 0:
-                    lost.append(claim.number)
+                    lost.append(claim.key)
             self.roster.seen(connection, now)
             books = self._books.read(connection)
             slots = connection.execute(
@@ -230,19 +249,19 @@ class Claims:
 
     def report(self, claim: Claim, epoch: Epoch) -> bool:
         """Records one epoch; returns whether the pruner would end the trial."""
-        if epoch.step <= self._reported[claim.number] or not math.isfinite(epoch.value):
+        if epoch.step <= self._reported[claim.key] or not math.isfinite(epoch.value):
             return False  # an earlier attempt reported it already
-        trial = self._live[claim.number]
+        trial = self._live[claim.key]
 
         def report() -> bool:
             trial.report(epoch.value, epoch.step)
             return trial.should_prune()
 
         try:
-            prune = retried(report)
+            prune = self._retried(report)
         except optuna.exceptions.UpdateFinishedTrialError:
             return False  # somebody else finished it: the next renewal says so
-        self._reported[claim.number] = epoch.step
+        self._reported[claim.key] = epoch.step
         return prune
 
     # --- end ---------------------------------------------------------------------------------------------------
@@ -252,23 +271,23 @@ class Claims:
 
         Calling it again with the same claim is harmless: the first result stays.
         """
-        return retried(lambda: self._finish(claim, result))
+        return self._retried(lambda: self._finish(claim, result))
 
     def _finish(self, claim: Claim, result: Result) -> bool:
-        with self._lock.hold():
+        with self._lock.hold(self._give_up):
             with self._store.rdb.engine.begin() as connection:
                 now = self._books.tick(connection)
                 row = connection.execute(self._select(claim.number)).mappings().one()
                 if row["worker"] != self._worker or row["attempt"] != claim.attempt:
-                    self._live.pop(claim.number, None)
+                    self.forget(claim)
                     return False
                 if row["outcome"] is None:
                     # From here on the result is safe: whoever claims next tells Optuna if we no longer can.
                     self._record_outcome(connection, claim.number, result, now)
                 else:
                     result = Result.model_validate(row["outcome"])
-            self._close(claim.number, result)
-        self._live.pop(claim.number, None)
+            self._close(claim.number, result, self._live.get(claim.key))
+        self.forget(claim)
         return True
 
     def release(self, claim: Claim, *, lost: bool) -> bool:
@@ -286,14 +305,15 @@ class Claims:
                     fenced = fenced.values(losses=tables.trials.c.losses + 1)
                 return connection.execute(fenced.values(worker=None, expires_at=None)).rowcount > 0
 
-        self._live.pop(claim.number, None)
-        return retried(release)
+        self.forget(claim)
+        return self._retried(release)
 
     def forget(self, claim: Claim) -> None:
-        """Told by a worker that no longer trains a trial which somebody else took over."""
-        self._live.pop(claim.number, None)
+        """Told by a worker that no longer trains a trial."""
+        self._live.pop(claim.key, None)
+        self._reported.pop(claim.key, None)
 
-    def _end_lost(self, number: int, row: Row | None, cause: Cause, losses: int = 0) -> None:
+    def _end_lost(self, number: int, row: Row | None, cause: Cause, losses: int) -> None:
         """Ends a trial that nobody owns: it was lost too often, or the budget ended before it."""
         detail = f"its process or worker was lost {losses} times" if cause is Cause.POISON else ""
         result = Result(cause=cause, detail=detail)
@@ -323,11 +343,11 @@ class Claims:
             )
         )
 
-    def _close(self, number: int, result: Result) -> None:
+    def _close(self, number: int, result: Result, trial: optuna.trial.Trial | None = None) -> None:
         """Tells Optuna, unless it knows already, and ends the lease. Safe to repeat after any crash between."""
         frozen = self._study.get_trials(deepcopy=False)[number]
         if not frozen.state.is_finished():
-            trial = self._live.get(number) or self._reattach(number)
+            trial = trial or self._reattach(number)
             search.mark(trial, infeasible=result.cause in INFEASIBLE)
             trial.set_user_attr("cause", result.cause.value)
             if result.parameters is not None:

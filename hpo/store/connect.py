@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import random
+import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -11,10 +12,19 @@ from typing import Any, Protocol, TypeVar
 import optuna
 from sqlalchemy import ColumnElement, Engine, insert, inspect, select
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    SQLAlchemyError,
+)
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from hpo.errors import StorageError
 from hpo.store import tables
+from hpo.store.lock import LEAVING_SECONDS
 from hpo.store.postgres import PostgreSQL
 from hpo.store.sqlite import SQLite
 
@@ -22,6 +32,14 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 RETRY_SECONDS = 600.0
+# What says that the database is away, busy or changing places; all else is a mistake of ours.
+OUTAGE = (
+    OperationalError,
+    InternalError,
+    InterfaceError,
+    PoolTimeoutError,
+    optuna.exceptions.StorageInternalError,
+)
 ACCEPTED = "accepted: sqlite:///PATH (one machine) and postgresql://USER@HOST/DATABASE"
 SCHEMA_LOCK = "schema"  # no study is called so: its lock is called NAME.lock
 
@@ -29,8 +47,11 @@ SCHEMA_LOCK = "schema"  # no study is called so: its lock is called NAME.lock
 class Lock(Protocol):
     """Something that one holder has at a time, over all processes."""
 
-    def hold(self) -> AbstractContextManager[Callable[[], None]]:
-        """Waits for it; yields a function that raises LockLostError if it was lost meanwhile."""
+    def hold(self, give_up: threading.Event | None = None) -> AbstractContextManager[Callable[[], None]]:
+        """Waits for it, a few seconds only once `give_up` is set.
+
+        Yields a function that raises LockLostError if it was lost meanwhile.
+        """
 
 
 class Backend(Protocol):
@@ -136,10 +157,15 @@ def _check_schema(engine: Engine, place: str, *, create: bool) -> None:
         )
 
 
-def retried(call: Callable[[], T], *, for_seconds: float = RETRY_SECONDS) -> T:
+def retried(call: Callable[[], T], *, give_up: threading.Event | None = None, for_seconds: float = RETRY_SECONDS) -> T:
     """Calls, and calls again with jittered back-off while the database cannot be used.
 
-    A training goes on meanwhile in its own process. After `for_seconds` the last error is raised.
+    A training goes on meanwhile in its own process.
+
+    Args:
+        call: to be repeated: it must not matter whether an earlier try was carried out.
+        give_up: once set, tries go on for a few seconds only.
+        for_seconds: how long to try otherwise.
 
     Raises:
         StorageError: the database could not be used for that long.
@@ -149,13 +175,17 @@ def retried(call: Callable[[], T], *, for_seconds: float = RETRY_SECONDS) -> T:
     while True:
         try:
             return call()
-        except (OperationalError, optuna.exceptions.StorageInternalError) as error:
-            if time.monotonic() - began > for_seconds:
-                raise StorageError(
-                    f"the database could not be used for {for_seconds:.0f} s: {_reason(error)}"
-                ) from error
+        except OUTAGE as error:
+            leaving = give_up is not None and give_up.is_set()
+            limit = min(for_seconds, LEAVING_SECONDS) if leaving else for_seconds
+            if time.monotonic() - began > limit:
+                raise StorageError(f"the database could not be used for {limit:.0f} s: {_reason(error)}") from error
             log.warning("the database cannot be used: %s; trying again in %.1f s", _reason(error), pause)
-        time.sleep(pause * random.uniform(0.5, 1.0))
+        wait = pause * random.uniform(0.5, 1.0)
+        if give_up is None or give_up.is_set():
+            time.sleep(wait)
+        else:
+            give_up.wait(wait)
         pause = min(10.0, pause * 2)
 
 

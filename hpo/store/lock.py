@@ -9,6 +9,7 @@ import fcntl
 import logging
 import os
 import random
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ log = logging.getLogger(__name__)
 
 REPORT_SECONDS = 30.0
 FOR_SECONDS = 600.0
+LEAVING_SECONDS = 5.0  # that a worker which leaves goes on trying
 
 
 class LockLostError(StorageError):
@@ -38,22 +40,23 @@ class StudyLock:
         self._for_seconds = for_seconds
 
     @contextlib.contextmanager
-    def hold(self) -> Iterator[Callable[[], None]]:
+    def hold(self, give_up: threading.Event | None = None) -> Iterator[Callable[[], None]]:
         """Waits for the lock and holds it; yields a function that raises if it was lost meanwhile.
 
         Raises:
             StorageError: it could not be had in time; the message names the holder.
         """
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        fd = self._acquire()
+        fd = self._acquire(give_up)
         try:
-            os.ftruncate(fd, 0)
-            os.pwrite(fd, str(os.getpid()).encode(), 0)
+            with contextlib.suppress(OSError):  # a full disk: the pid is a courtesy
+                os.ftruncate(fd, 0)
+                os.pwrite(fd, str(os.getpid()).encode(), 0)
             yield lambda: self._check(fd)
         finally:
             os.close(fd)  # frees the flock
 
-    def _acquire(self) -> int:
+    def _acquire(self, give_up: threading.Event | None) -> int:
         began = time.monotonic()
         reported = False
         while True:
@@ -69,7 +72,7 @@ class StudyLock:
                 os.close(fd)
                 continue
             waited = time.monotonic() - began
-            if waited > self._for_seconds:
+            if waited > (LEAVING_SECONDS if give_up is not None and give_up.is_set() else self._for_seconds):
                 raise StorageError(
                     f"process {holder} has held the study's lock {self._path} for over {waited:.0f} s; "
                     "continue it (kill -CONT) or end it"

@@ -7,6 +7,7 @@ run in UTC, with time limits, so that one that stands still stops nobody for lon
 import contextlib
 import logging
 import random
+import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -18,13 +19,13 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from hpo.errors import MissingExtra, StorageError
-from hpo.store.lock import FOR_SECONDS, REPORT_SECONDS, LockLostError
+from hpo.store.lock import FOR_SECONDS, LEAVING_SECONDS, REPORT_SECONDS, LockLostError
 
 log = logging.getLogger(__name__)
 
 # Connections of a supervisor: its slots share them, and they are given back after each statement.
 POOL_SIZE = 2
-MAX_OVERFLOW = 8
+MAX_OVERFLOW = 20
 SESSION = {
     "timezone": "UTC",
     "statement_timeout": "60s",
@@ -134,25 +135,25 @@ class AdvisoryLock:
         self._for_seconds = for_seconds
 
     @contextlib.contextmanager
-    def hold(self) -> Iterator[Callable[[], None]]:
+    def hold(self, give_up: threading.Event | None = None) -> Iterator[Callable[[], None]]:
         """Waits for the lock and holds it; yields a function that raises if it was lost meanwhile.
 
         Raises:
             StorageError: it could not be had in time; the message names the holder.
         """
         with self._engine.connect() as connection:
-            self._acquire(connection)
+            self._acquire(connection, give_up)
             try:
                 yield lambda: self._check(connection)
             finally:
                 self._release(connection)
 
-    def _acquire(self, connection: Connection) -> None:
+    def _acquire(self, connection: Connection, give_up: threading.Event | None) -> None:
         began = time.monotonic()
         reported = False
         while not connection.execute(text("select pg_try_advisory_lock(:space, :key)"), self._key).scalar_one():
             waited = time.monotonic() - began
-            if waited > self._for_seconds:
+            if waited > (LEAVING_SECONDS if give_up is not None and give_up.is_set() else self._for_seconds):
                 raise StorageError(
                     f"the lock {self._name} was held for over {waited:.0f} s by {self._holder(connection)}"
                 )

@@ -62,6 +62,11 @@ class Claim(_Record):
     artifacts: str
     taken_over: bool
 
+    @property
+    def key(self) -> tuple[int, int]:
+        """What tells this claim from all others of the study: number and attempt."""
+        return self.number, self.attempt
+
 
 class Idle(_Record):
     """Nothing to claim now, but the budget has not ended: a running trial may be lost."""
@@ -83,12 +88,12 @@ class Orders(_Record):
     """What a worker learns when it renews its leases.
 
     Attributes:
-        lost: numbers of trials that are no longer its own.
+        lost: (number, attempt) of claims that no longer stand.
         stop: somebody asked the study's workers to drain.
         seconds_left: until the time budget ends, if nothing changes; None means no limit.
     """
 
-    lost: tuple[int, ...]
+    lost: tuple[tuple[int, int], ...]
     stop: bool
     seconds_left: float | None
 
@@ -128,6 +133,7 @@ class WorkerRecord(_Record):
     host: str
     pid: int
     slots: int
+    lease: float
     started_at: float
     seen_at: float
     left_at: float | None

@@ -1,5 +1,7 @@
 """The list of a study's workers: who joined, when each was last heard of, who left."""
 
+import threading
+
 from sqlalchemy import Connection, insert, select, update
 
 from hpo.store import tables
@@ -14,14 +16,16 @@ class Roster:
         store: the database.
         study_id: of the study.
         worker: id of the worker, unlike all others'.
+        give_up: once set, an unusable database is waited for only briefly.
     """
 
-    def __init__(self, store: Store, study_id: int, worker: str) -> None:
+    def __init__(self, store: Store, study_id: int, worker: str, give_up: threading.Event | None) -> None:
         self._store = store
         self._study_id = study_id
         self._worker = worker
+        self._give_up = give_up
 
-    def join(self, *, host: str, pid: int, slots: int) -> None:
+    def join(self, *, host: str, pid: int, slots: int, lease: float) -> None:
         """Enters the worker. Repeating it after a lost acknowledgement changes nothing."""
 
         def join() -> None:
@@ -37,12 +41,13 @@ class Roster:
                         host=host,
                         pid=pid,
                         slots=slots,
+                        lease=lease,
                         started_at=now,
                         seen_at=now,
                     )
                 )
 
-        retried(join)
+        retried(join, give_up=self._give_up)
 
     def seen(self, connection: Connection, now: float) -> None:
         """Notes, in somebody's transaction, that the worker lives."""
@@ -58,4 +63,4 @@ class Roster:
                     update(tables.workers).where(tables.workers.c.worker == self._worker).values(left_at=now)
                 )
 
-        retried(leave)
+        retried(leave, give_up=self._give_up)

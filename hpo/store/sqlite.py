@@ -11,7 +11,7 @@ from sqlalchemy.engine import URL
 from hpo.errors import StorageError
 from hpo.store.lock import StudyLock
 
-BUSY_SECONDS = 60  # that SQLite waits for another writer
+BUSY_SECONDS = 5  # that SQLite waits for another writer, before the call is tried again
 _NETWORK = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "lustre", "gpfs", "beegfs", "ceph", "fuse.sshfs", "9p"}
 
 
@@ -58,7 +58,7 @@ class SQLite:
         """Optuna's storage on the file, with its tables made when `create` is true."""
         storage = optuna.storages.RDBStorage(
             self._url.render_as_string(hide_password=False),
-            engine_kwargs={"connect_args": {"timeout": BUSY_SECONDS}},
+            engine_kwargs={"connect_args": {"timeout": BUSY_SECONDS}, "max_overflow": -1},
             skip_table_creation=not create,
         )
         _tame(storage.engine)

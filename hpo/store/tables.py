@@ -59,6 +59,7 @@ workers = Table(
     Column("host", String(255), nullable=False),
     Column("pid", Integer, nullable=False),
     Column("slots", Integer, nullable=False),
+    Column("lease", Double, nullable=False),  # seconds without news after which it counts as gone
     Column("started_at", Double, nullable=False),
     Column("seen_at", Double, nullable=False),
     Column("left_at", Double),

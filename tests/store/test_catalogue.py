@@ -3,6 +3,7 @@
 import sqlite3
 from pathlib import Path
 
+import optuna
 import pytest
 
 from hpo.errors import DataError, StorageError, StudyFileError, UsageError
@@ -37,6 +38,16 @@ def test_changed_data_under_a_running_study_are_refused(tmp_path: Path, sha256: 
     with pytest.raises(DataError, match=f"the {what} changed since it was created.*ffffffffffff now") as caught:
         create(store, definition(), record(sha256, split))
     assert caught.value.exit_code == 3
+
+
+def test_a_study_that_somebody_else_made_is_left_alone(tmp_path: Path) -> None:
+    """A name that Optuna knows and hpo did not make is refused: its trials are not ours to count."""
+    store = open_store(tmp_path)
+    foreign = optuna.create_study(study_name="s", storage=store.rdb, direction="maximize")
+    foreign.tell(foreign.ask(), 0.5)
+    with pytest.raises(UsageError, match="has a study 's' that hpo did not make"):
+        create(store, definition())
+    assert len(foreign.trials) == 1
 
 
 def test_an_unknown_study_names_the_nearest(tmp_path: Path) -> None:

@@ -121,7 +121,7 @@ def test_a_worker_that_lost_its_trial_is_told_so(store: Store, worker: Worker, c
     old = claimed(a)
     clock.now += LEASE + 1
     new = claimed(b)
-    assert a.renew([old]).lost == (old.number,)
+    assert a.renew([old]).lost == (old.key,)
     assert not a.finish(old, completed(0.9))
     assert not a.release(old, lost=True)
     assert b.finish(new, completed(0.2))
@@ -364,15 +364,15 @@ def test_workers_join_and_leave(store: Store, clock: Clock) -> None:
     """A worker is alive while it renews, and gone when it left or was silent for a lease."""
     create(store, definition())
     a, b = Claims(store, "s", "a", FAST), Claims(store, "s", "b", FAST)
-    a.roster.join(host="h", pid=1, slots=2)
-    b.roster.join(host="h", pid=2, slots=2)
-    assert [w.alive for w in store.workers("s", lease=60)] == [True, True]
+    a.roster.join(host="h", pid=1, slots=2, lease=60)
+    b.roster.join(host="h", pid=2, slots=2, lease=60)
+    assert [w.alive for w in store.workers("s")] == [True, True]
     a.roster.leave()
-    assert [w.alive for w in store.workers("s", lease=60)] == [False, True]
+    assert [w.alive for w in store.workers("s")] == [False, True]
     clock.now += 61
-    assert [w.alive for w in store.workers("s", lease=60)] == [False, False]
+    assert [w.alive for w in store.workers("s")] == [False, False]
     b.renew([])
-    assert [w.alive for w in store.workers("s", lease=60)] == [False, True]
+    assert [w.alive for w in store.workers("s")] == [False, True]
 
 
 def _epoch(step: int, value: float) -> Epoch:

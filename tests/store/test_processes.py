@@ -5,8 +5,10 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 import uuid
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from sqlalchemy import text
 
 from hpo import search
 from hpo.errors import StorageError
-from hpo.store import Claims
+from hpo.store import Claim, Claims
 from hpo.store import lock as locks
 from hpo.store.lock import LockLostError
 from hpo.store.postgres import AdvisoryLock
@@ -27,7 +29,7 @@ from pathlib import Path
 from hpo import search
 from hpo import search
 from hpo.errors import StorageError
-from hpo.store import Claims
+from hpo.store import Claim, Claims
 from tests.postgres import Server
 from tests.support import *
 address = sys.argv[1]
@@ -62,6 +64,27 @@ def test_four_processes_share_forty_trials(address: str) -> None:
     counted = Counter(int(number) for text in outputs for number in text.split())
     assert counted == Counter(range(40))
     assert len(open_store(address).trials("s")) == 40
+
+
+def test_workers_do_not_count_the_same_seconds(address: str) -> None:
+    """Many renewals at once account for each second once, as worked time, and once for each lease, as slot time."""
+    store = open_store(address)
+    create(store, definition(budget={"trials": 4, "hours": 1}))
+    began = time.monotonic()
+    workers = [Claims(open_store(address), "s", f"w{n}", FAST) for n in range(4)]
+    held = [claimed(worker) for worker in workers]
+    until = time.monotonic() + 2
+
+    def renew(worker: Claims, claim: Claim) -> None:
+        while time.monotonic() < until:
+            worker.renew([claim])
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(renew, workers, held))
+    elapsed = time.monotonic() - began
+    used = store.status("s").budget
+    assert 1.5 < used["hours"].used * 3600 <= elapsed + 0.1
+    assert 6.0 < used["gpu_hours"].used * 3600 <= 4 * elapsed + 0.1
 
 
 def test_six_processes_create_one_study(address: str) -> None:

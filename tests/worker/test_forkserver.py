@@ -13,7 +13,7 @@ from hpo.child import ChildStartError, Closed, ForkServer
 from hpo.data.split import make_split
 from hpo.training import TRAINING
 from hpo.trial import Cause, FoldParts, Result, Started, TrainSettings, TrialSpec
-from tests.support import TESTS
+from tests.support import TESTS, fake_server
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +133,18 @@ def test_a_server_that_does_not_start_says_why(parts: tuple[FoldParts, ...], tmp
     server = ForkServer([sys.executable, "-c", "raise SystemExit('no TensorFlow here')"], log=tmp_path / "server.log")
     with pytest.raises(ChildStartError, match=r"no TensorFlow here \(all of it is in .*server\.log"):
         server.start(spec(parts, tmp_path), tmp_path / "log.txt")
+    server.close()
+
+
+def test_a_spec_that_is_too_large_is_refused_at_once(parts: tuple[FoldParts, ...], tmp_path: Path) -> None:
+    """What does not fit into one message is an error, not a silence."""
+    server = fake_server()
+    many = tuple(f"class {n:05d}" for n in range(30_000))
+    with pytest.raises(ChildStartError, match="too long"):
+        server.start(spec(parts, tmp_path, classes=many), tmp_path / "log.txt")
+    child = server.start(spec(parts, tmp_path), tmp_path / "log.txt")
+    child.kill()
+    child.wait()
     server.close()
 
 

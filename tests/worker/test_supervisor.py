@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -15,8 +16,8 @@ import pytest
 from hpo.child import ChildStartError, ForkServer
 from hpo.errors import DataError, StudyFailedError
 from hpo.settings import Times
-from hpo.store import DataRecord, Status, Store
-from hpo.trial import Cause
+from hpo.store import Claim, Claims, DataRecord, Status, Store
+from hpo.trial import Cause, Epoch
 from hpo.worker import Supervisor
 from tests.support import (
     FAST,
@@ -231,6 +232,56 @@ def test_a_dead_fork_server_is_replaced(bench: Bench) -> None:
     assert process.wait(timeout=60) == 0
     assert bench.status().counts["complete"] == 2
     assert bench.store.trial("s", 0).attempt == 2
+
+
+def test_children_that_never_come_to_work_are_the_machines_fault(bench: Bench) -> None:
+    """A broken driver or a full machine must not burn the study as poison: three tries, then the worker leaves."""
+    bench.create(budget={"trials": 5, "retries": 0})
+    bench.plan(stillborn=True)
+    with pytest.raises(ChildStartError, match=r"ended with status 3 before it came to work; see .*log\.txt"):
+        bench.supervisor().run()
+    assert bench.status().counts["pruned"] == 0
+    assert bench.store.trial("s", 0).losses == 0
+
+
+def test_a_log_that_cannot_be_written_costs_nothing(bench: Bench) -> None:
+    """What a trial prints is a courtesy; its result counts."""
+    bench.create(budget={"trials": 1})
+    (bench.folder / "artifacts" / "s" / "0" / "log.txt").mkdir(parents=True)
+    assert bench.supervisor().run() == 0
+    assert bench.status().counts["complete"] == 1
+
+
+def test_a_signal_is_heard_while_the_database_is_away(bench: Bench) -> None:
+    """A worker that is told to leave does not wait ten minutes for a database that nobody can write."""
+    bench.create(budget={"trials": 5})
+    bench.plan(epochs=1000, pause=0.1)
+    process = bench.process(slots=2)
+    bench.wait_for_start(1)
+    with sqlite3.connect(bench.folder / "hpo.db", isolation_level=None) as elsewhere:
+        elsewhere.execute("BEGIN IMMEDIATE")
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=60)
+        elsewhere.execute("ROLLBACK")
+    elsewhere.close()
+    bench.plan()
+    assert bench.supervisor(slots=2).run() == 0
+    assert bench.status().counts["complete"] == 5
+
+
+def test_a_database_that_answers_late_is_not_the_childs_fault(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports that wait for the database, longer than a child may be silent, neither stall a trial nor time it out."""
+    bench.create(budget={"trials": 1, "trial_minutes": 3 / 60}, train={"stall_minutes": 1 / 60})
+    report = Claims.report
+
+    def late(claims: Claims, claim: Claim, epoch: Epoch) -> bool:
+        if epoch.step == 1:
+            time.sleep(6)  # the outage itself
+        return report(claims, claim, epoch)
+
+    monkeypatch.setattr(Claims, "report", late)
+    assert bench.supervisor().run() == 0
+    assert bench.store.trial("s", 0).cause is Cause.COMPLETED
 
 
 def test_a_fork_server_that_never_starts_ends_the_worker(bench: Bench) -> None:

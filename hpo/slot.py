@@ -1,0 +1,246 @@
+"""One slot: claims a trial, has it trained in a process of its own, attends to that process, records how it ended.
+
+Runs in a thread of the supervisor. What the supervisor wants of all its slots stands in `Wishes`.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hpo.child import Child, ChildStartError, Closed, ForkServer
+from hpo.errors import HpoError, StorageError
+from hpo.settings import Times
+from hpo.store import Claim, Claims, Idle, Over
+from hpo.trial import Cause, Epoch, Result, Started, TrialSpec
+
+log = logging.getLogger(__name__)
+
+PAUSE = 5.0  # seconds between two looks at a child that say that this process itself stood still
+START_TRIES = 3  # to get a process for a trial, before the worker gives up
+END_SECONDS = 5.0  # that a child has to end after its result
+
+
+@dataclass
+class Wishes:
+    """What a supervisor wants of its slots.
+
+    Attributes:
+        drain: claim no more. abort: give back what runs. Both are set once and never cleared.
+        budget_ends: when the time budget ends, by the monotonic clock; None means never.
+        over: why there is nothing left to claim, once a slot was told so.
+        error: the first thing that went wrong in a slot and ends the worker.
+        failed_starts: children in a row that never came to work.
+    """
+
+    drain: threading.Event = field(default_factory=threading.Event)
+    abort: threading.Event = field(default_factory=threading.Event)
+    budget_ends: float | None = None
+    over: Over | None = None
+    error: HpoError | None = None
+    failed_starts: int = 0
+
+    def fail(self, error: HpoError) -> None:
+        """Ends the worker for this reason, unless there is one already."""
+        self.error = self.error or error
+        self.drain.set()
+        self.abort.set()
+
+
+@dataclass
+class Running:
+    """A claim whose child a slot attends to. Times are the monotonic clock's."""
+
+    claim: Claim
+    began: float
+    heard: float
+    started: bool = False
+    lost: bool = False
+    told: Cause | None = None
+    told_at: float = 0.0
+    result: Result | None = None
+
+
+class Slot:
+    """Trains one trial at a time.
+
+    Args:
+        claims: of the worker.
+        server: starts children.
+        specify: makes the spec of a claimed trial.
+        artifacts: folder of all trials' files.
+        times: see `Times`.
+        wishes: shared with the supervisor and the other slots.
+    """
+
+    def __init__(
+        self,
+        claims: Claims,
+        server: ForkServer,
+        specify: Callable[[Claim], TrialSpec],
+        artifacts: Path,
+        times: Times,
+        wishes: Wishes,
+    ) -> None:
+        self._claims = claims
+        self._server = server
+        self._specify = specify
+        self._artifacts = artifacts
+        self._times = times
+        self._wishes = wishes
+        self.running: Running | None = None
+        """What it attends to now: the supervisor renews its lease, and says so here when the lease is lost."""
+
+    def run(self) -> None:
+        """Claims and trains until there is nothing left to claim, or the worker drains."""
+        try:
+            while not self._wishes.drain.is_set():
+                claim = self._claims.claim()
+                if isinstance(claim, Over):
+                    self._wishes.over = claim
+                    return
+                if isinstance(claim, Idle):
+                    self._wishes.drain.wait(self._times.idle)
+                    continue
+                self._train(claim)
+        except HpoError as error:
+            self._wishes.fail(error)
+        except Exception as error:
+            log.exception("the supervisor has a bug")
+            self._wishes.fail(HpoError(f"the supervisor has a bug: {error!r}"))
+
+    def _train(self, claim: Claim) -> None:
+        now = time.monotonic()
+        running = self.running = Running(claim=claim, began=now, heard=now)
+        try:
+            child = self._start(claim)
+            if child is None:
+                return
+            running.began = running.heard = time.monotonic()  # the server's own start is not the trial's time
+            self._attend(running, child)
+            child.kill()  # a child that sent its result and does not end
+            child.wait()
+            self._end(running, child)
+        finally:
+            self.running = None
+
+    def _start(self, claim: Claim) -> Child | None:
+        """A process for the trial; None when there was none this time, and the trial was given back."""
+        folder = self._artifacts / claim.artifacts
+        try:
+            return self._server.start(self._specify(claim), folder / "log.txt")
+        except ChildStartError as error:
+            self._give_up_start(claim, error)
+            return None
+        except OSError as error:
+            self._claims.release(claim, lost=False)
+            raise StorageError(
+                f"cannot write {folder}: {error.strerror}; free space, or name another folder with --artifacts"
+            ) from error
+
+    def _give_up_start(self, claim: Claim, error: ChildStartError) -> None:
+        """Gives a trial back whose process never came to work: the machine's fault, not the trial's."""
+        self._claims.release(claim, lost=False)
+        self._wishes.failed_starts += 1
+        if self._wishes.failed_starts >= START_TRIES:
+            raise error
+        log.warning("%s; trying again", error)
+
+    def _attend(self, running: Running, child: Child) -> None:
+        """Passes the child's reports on and stops it when there is a reason to, until it closes its line."""
+        looked = time.monotonic()
+        while True:
+            try:
+                message = child.receive(timeout=0.2)
+            except Closed:
+                return
+            if message is not None:
+                self._take(running, child, message)
+                running.heard = time.monotonic()
+            now = time.monotonic()
+            if (gap := now - looked) > PAUSE:
+                # This process stood still (it was stopped, or the database was away): that was not the child's time.
+                running.began += gap
+                running.told_at += gap
+                running.heard = now
+            looked = now
+            if running.result is not None:
+                child.wait(END_SECONDS)
+                return
+            if self._hopeless(running):
+                child.kill()
+                return
+            if running.told is None and (cause := self._reason_to_stop(running)) is not None:
+                self._tell(running, child, cause)
+
+    def _take(self, running: Running, child: Child, message: Epoch | Started | Result) -> None:
+        """One message of the child's."""
+        match message:
+            case Started():
+                running.started = True
+                self._wishes.failed_starts = 0
+            case Result():
+                running.result = message
+            case Epoch() if running.told is None and not running.lost:
+                if self._claims.report(running.claim, message):
+                    self._tell(running, child, Cause.PRUNED)
+
+    def _tell(self, running: Running, child: Child, cause: Cause) -> None:
+        running.told, running.told_at = cause, time.monotonic()
+        child.stop(cause)
+
+    def _reason_to_stop(self, running: Running) -> Cause | None:
+        now = time.monotonic()
+        minutes = self._claims.record.definition.budget.trial_minutes
+        if self._wishes.budget_ends is not None and now >= self._wishes.budget_ends:
+            return Cause.BUDGET
+        if minutes is not None and now - running.began >= minutes * 60:
+            return Cause.TIMED_OUT
+        return None
+
+    def _hopeless(self, running: Running) -> bool:
+        """Whether the child is to be killed: its trial is no longer ours, or it does not obey, or says nothing."""
+        now = time.monotonic()
+        stall = self._claims.record.definition.train.stall_minutes * 60
+        if running.lost or self._wishes.abort.is_set():
+            return True
+        if running.told is not None and now - running.told_at > self._times.obey:
+            running.result = Result(cause=running.told, detail="it did not end when told to, and was killed")
+            return True
+        if not running.started:
+            return now - running.began > self._times.start
+        if now - running.heard > stall:
+            running.result = Result(cause=Cause.STALLED, detail=f"nothing was heard of it for {stall:.0f} s")
+            return True
+        return False
+
+    def _end(self, running: Running, child: Child) -> None:
+        claim = running.claim
+        if running.result is not None:
+            if not self._claims.finish(claim, running.result):
+                log.warning("trial %d was taken over by another worker; its result here is dropped", claim.number)
+        elif running.lost:
+            self._claims.forget(claim)
+            log.warning("trial %d was taken over by another worker", claim.number)
+        elif self._wishes.abort.is_set():
+            self._claims.release(claim, lost=False)
+        elif not running.started:
+            where = self._artifacts / claim.artifacts / "log.txt"
+            self._give_up_start(
+                claim,
+                ChildStartError(
+                    f"the process of trial {claim.number} {_how(child)} before it came to work; see {where}"
+                ),
+            )
+        else:
+            log.warning("the process of trial %d %s; it will be trained again", claim.number, _how(child))
+            self._claims.release(claim, lost=True)
+
+
+def _how(child: Child) -> str:
+    """How a process ended, as far as anybody knows."""
+    if child.status is None:
+        return "died with its fork server"
+    return f"was killed by signal {-child.status}" if child.status < 0 else f"ended with status {child.status}"
