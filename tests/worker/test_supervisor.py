@@ -1,122 +1,23 @@
-"""The supervisor with real processes that train nothing: budgets, faults, signals. See fake_server.py for the plans."""
+"""The supervisor with real processes that train nothing: budgets and faults. See fake_server.py for the plans."""
 
-import json
 import os
 import signal
-import sqlite3
-import subprocess
 import sys
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from hpo.child import ChildStartError, ForkServer
 from hpo.errors import DataError, StudyFailedError
-from hpo.settings import Times
-from hpo.store import Claim, Claims, DataRecord, Status, Store
+from hpo.store import Claim, Claims
 from hpo.trial import Cause, Epoch
-from hpo.worker import Supervisor
 from tests.support import (
-    FAST,
-    TESTS,
-    alive,
     children,
-    create,
-    definition,
-    fake_server,
     kill,
-    open_store,
-    prepared_record,
 )
-
-
-@pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data cache with one small real data set."""
-    folder = tmp_path_factory.mktemp("cache")
-    prepared_record(folder)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def data_record(cache: Path) -> DataRecord:
-    """What the store keeps of it."""
-    return prepared_record(cache)
-
-
-class Bench:
-    """A study in a folder, and supervisors for it in this process or in another."""
-
-    def __init__(self, folder: Path, cache: Path, record: DataRecord, patch: pytest.MonkeyPatch) -> None:
-        self.folder, self.cache, self.record, self.patch = folder, cache, record, patch
-        self.store: Store = open_store(folder)
-        self.diary = folder / "diary"
-        patch.setenv("FAKE_DIARY", str(self.diary))
-
-    def create(self, *, budget: dict[str, Any] | None = None, train: dict[str, Any] | None = None) -> None:
-        """The study in the store."""
-        create(self.store, definition(budget=budget, train=train or {}), self.record)
-
-    def plan(self, **plan: object) -> None:
-        """What the children of supervisors made after this do."""
-        self.patch.setenv("FAKE", json.dumps(plan))
-
-    def supervisor(self, *, slots: int = 1, times: Times = FAST, server: ForkServer | None = None) -> Supervisor:
-        """One in this process."""
-        return Supervisor(
-            self.store,
-            "s",
-            slots=slots,
-            artifacts=self.folder / "artifacts",
-            cache=self.cache,
-            times=times,
-            server=server or fake_server(),
-        )
-
-    def process(self, *, slots: int = 1) -> subprocess.Popen[bytes]:
-        """A supervisor in a process and a process group of its own."""
-        code = (
-            "import sys; from pathlib import Path; from tests.support import *; from hpo.worker import Supervisor\n"
-            "folder, cache = map(Path, sys.argv[1:3])\n"
-            "sys.exit(Supervisor(open_store(folder), 's', slots=int(sys.argv[3]), artifacts=folder / 'artifacts',\n"
-            "    cache=cache, times=FAST, server=fake_server()).run())"
-        )
-        return subprocess.Popen(
-            [sys.executable, "-c", code, str(self.folder), str(self.cache), str(slots)],
-            cwd=TESTS.parent,
-            start_new_session=True,
-            stderr=subprocess.DEVNULL,
-        )
-
-    def starts(self) -> list[tuple[int, int, int]]:
-        """(number, attempt, pid) of every start of a child, in order."""
-        if not self.diary.exists():
-            return []
-        lines = self.diary.read_text().splitlines()
-        return [(int(n), int(a), int(p)) for n, a, p, _ in (line.split() for line in lines)]
-
-    def wait_for_start(self, number: int, attempt: int = 1) -> int:
-        """Waits for a child and returns its pid."""
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            for n, a, pid in self.starts():
-                if (n, a) == (number, attempt):
-                    return pid
-            time.sleep(0.02)
-        raise TimeoutError(f"trial {number} did not start: {self.starts()}")
-
-    def status(self) -> Status:
-        """The study now."""
-        return self.store.status("s")
-
-
-@pytest.fixture
-def bench(tmp_path: Path, cache: Path, data_record: DataRecord, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    """An empty folder and a data cache."""
-    return Bench(tmp_path, cache, data_record, monkeypatch)
+from tests.worker.bench import Bench
 
 
 def test_four_slots_and_forty_trials_give_exactly_forty(bench: Bench) -> None:
@@ -201,26 +102,6 @@ def test_when_the_hours_end_running_trials_end_as_budget(bench: Bench) -> None:
     assert 1.4 <= bench.status().budget["hours"].used * 3600 <= 4.0
 
 
-def test_sigkill_of_the_supervisor_leaves_no_child(bench: Bench) -> None:
-    """Five seconds after the supervisor is killed, the fork server and all children are gone; nothing is lost."""
-    bench.create(budget={"trials": 3})
-    bench.plan(epochs=1000, pause=0.1, deaf=[0, 1])
-    process = bench.process(slots=2)
-    family = [bench.wait_for_start(0), bench.wait_for_start(1)]
-    family += children(process.pid)
-    assert len(set(family)) == 3  # two children and their fork server
-    kill(process.pid)
-    process.wait()
-    deadline = time.monotonic() + 5
-    while any(map(alive, family)) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert [pid for pid in family if alive(pid)] == []
-    bench.plan()
-    assert bench.supervisor(slots=2).run() == 0
-    assert [bench.store.trial("s", n).attempt for n in range(3)] == [2, 2, 1]
-    assert bench.status().counts["complete"] == 3
-
-
 def test_a_dead_fork_server_is_replaced(bench: Bench) -> None:
     """The fork server's end takes its children with it; their trials run again under another one."""
     bench.create(budget={"trials": 2})
@@ -252,23 +133,6 @@ def test_a_log_that_cannot_be_written_costs_nothing(bench: Bench) -> None:
     assert bench.status().counts["complete"] == 1
 
 
-def test_a_signal_is_heard_while_the_database_is_away(bench: Bench) -> None:
-    """A worker that is told to leave does not wait ten minutes for a database that nobody can write."""
-    bench.create(budget={"trials": 5})
-    bench.plan(epochs=1000, pause=0.1)
-    process = bench.process(slots=2)
-    bench.wait_for_start(1)
-    with sqlite3.connect(bench.folder / "hpo.db", isolation_level=None) as elsewhere:
-        elsewhere.execute("BEGIN IMMEDIATE")
-        process.send_signal(signal.SIGTERM)
-        process.wait(timeout=60)
-        elsewhere.execute("ROLLBACK")
-    elsewhere.close()
-    bench.plan()
-    assert bench.supervisor(slots=2).run() == 0
-    assert bench.status().counts["complete"] == 5
-
-
 def test_a_database_that_answers_late_is_not_the_childs_fault(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Reports that wait for the database, longer than a child may be silent, neither stall a trial nor time it out."""
     bench.create(budget={"trials": 1, "trial_minutes": 3 / 60}, train={"stall_minutes": 1 / 60})
@@ -292,81 +156,6 @@ def test_a_fork_server_that_never_starts_ends_the_worker(bench: Bench) -> None:
         bench.supervisor(server=broken).run()
     trial = bench.store.trial("s", 0)
     assert (trial.state, trial.worker, trial.attempt, trial.losses) == ("running", None, 3, 0)
-
-
-def test_ctrl_c_finishes_what_runs(bench: Bench) -> None:
-    """One Ctrl-C: running trials end as they would have, nothing new starts, exit code 130, work is left."""
-    bench.create(budget={"trials": 9})
-    bench.plan(epochs=5, pause=0.1)
-    process = bench.process(slots=2)
-    bench.wait_for_start(0)
-    bench.wait_for_start(1)
-    os.killpg(process.pid, signal.SIGINT)
-    assert process.wait(timeout=30) == 130
-    assert bench.status().counts["complete"] == 2
-    assert len(bench.starts()) == 2
-    assert bench.status().state == "interrupted"
-
-
-def test_a_second_ctrl_c_leaves_at_once_and_loses_nothing(bench: Bench) -> None:
-    """Two: running trials are given back, not lost; the next worker takes them up under their numbers."""
-    bench.create(budget={"trials": 2, "retries": 0})
-    bench.plan(epochs=1000, pause=0.1)
-    process = bench.process(slots=2)
-    bench.wait_for_start(0)
-    bench.wait_for_start(1)
-    os.killpg(process.pid, signal.SIGINT)
-    time.sleep(0.1)  # two signals at the same moment would arrive as one
-    os.killpg(process.pid, signal.SIGINT)
-    assert process.wait(timeout=10) == 130
-    assert bench.status().counts["running"] == 2
-    bench.plan()
-    assert bench.supervisor(slots=2).run() == 0
-    assert [(t.state, t.attempt, t.losses) for t in bench.store.trials("s")] == [("complete", 2, 0)] * 2
-
-
-def test_sigterm_gives_back_what_does_not_finish_in_time(bench: Bench) -> None:
-    """A scheduler's SIGTERM: a grace, then the trials are given back; 75 says that work is left."""
-    bench.create(budget={"trials": 2})
-    bench.plan(epochs=1000, pause=0.1)
-    process = bench.process()
-    bench.wait_for_start(0)
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=10) == 75
-    assert bench.store.trial("s", 0).losses == 0
-    assert bench.status().counts["running"] == 1
-
-
-def test_stop_from_elsewhere_drains(bench: Bench) -> None:
-    """`hpo stop`: what runs is finished, the exit code is 0 so that no scheduler starts the worker again."""
-    bench.create(budget={"trials": 50})
-    bench.plan(epochs=10, pause=0.05)
-    process = bench.process()
-    bench.wait_for_start(1)
-    bench.store.request_stop("s")
-    assert process.wait(timeout=30) == 0
-    assert bench.status().state == "stopped"
-    assert bench.status().counts["running"] == 0
-    assert 2 <= bench.status().counts["complete"] < 50
-
-
-def test_a_stopped_supervisor_drops_what_was_taken_over(bench: Bench) -> None:
-    """SIGSTOP beyond the lease: another worker takes over; the first one, continued, records nothing twice."""
-    bench.create(budget={"trials": 1})
-    bench.plan(epochs=60, pause=0.1)
-    first = bench.process()
-    bench.wait_for_start(0)
-    os.kill(first.pid, signal.SIGSTOP)
-    try:
-        second = bench.process()
-        bench.wait_for_start(0, attempt=2)
-    finally:
-        os.kill(first.pid, signal.SIGCONT)
-    assert first.wait(timeout=60) == 0
-    assert second.wait(timeout=60) == 0
-    trial = bench.store.trial("s", 0)
-    assert (trial.state, trial.attempt) == ("complete", 2)
-    assert len(bench.store.trials("s")) == 1
 
 
 def test_a_second_worker_shares_the_budget(bench: Bench) -> None:

@@ -1,0 +1,89 @@
+"""A study in a folder, and supervisors for it that train nothing."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hpo.child import ForkServer
+from hpo.settings import Times
+from hpo.store import DataRecord, Status, Store
+from hpo.worker import Supervisor
+from tests.support import (
+    FAST,
+    TESTS,
+    create,
+    definition,
+    fake_server,
+    open_store,
+)
+
+
+class Bench:
+    """A study in a folder, and supervisors for it in this process or in another."""
+
+    def __init__(self, folder: Path, cache: Path, record: DataRecord, patch: pytest.MonkeyPatch) -> None:
+        self.folder, self.cache, self.record, self.patch = folder, cache, record, patch
+        self.store: Store = open_store(folder)
+        self.diary = folder / "diary"
+        patch.setenv("FAKE_DIARY", str(self.diary))
+
+    def create(self, *, budget: dict[str, Any] | None = None, train: dict[str, Any] | None = None) -> None:
+        """The study in the store."""
+        create(self.store, definition(budget=budget, train=train or {}), self.record)
+
+    def plan(self, **plan: object) -> None:
+        """What the children of supervisors made after this do."""
+        self.patch.setenv("FAKE", json.dumps(plan))
+
+    def supervisor(self, *, slots: int = 1, times: Times = FAST, server: ForkServer | None = None) -> Supervisor:
+        """One in this process."""
+        return Supervisor(
+            self.store,
+            "s",
+            slots=slots,
+            artifacts=self.folder / "artifacts",
+            cache=self.cache,
+            times=times,
+            server=server or fake_server(),
+        )
+
+    def process(self, *, slots: int = 1) -> subprocess.Popen[bytes]:
+        """A supervisor in a process and a process group of its own."""
+        code = (
+            "import sys; from pathlib import Path; from tests.support import *; from hpo.worker import Supervisor\n"
+            "folder, cache = map(Path, sys.argv[1:3])\n"
+            "sys.exit(Supervisor(open_store(folder), 's', slots=int(sys.argv[3]), artifacts=folder / 'artifacts',\n"
+            "    cache=cache, times=FAST, server=fake_server()).run())"
+        )
+        return subprocess.Popen(
+            [sys.executable, "-c", code, str(self.folder), str(self.cache), str(slots)],
+            cwd=TESTS.parent,
+            start_new_session=True,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def starts(self) -> list[tuple[int, int, int]]:
+        """(number, attempt, pid) of every start of a child, in order."""
+        if not self.diary.exists():
+            return []
+        lines = self.diary.read_text().splitlines()
+        return [(int(n), int(a), int(p)) for n, a, p, _ in (line.split() for line in lines)]
+
+    def wait_for_start(self, number: int, attempt: int = 1) -> int:
+        """Waits for a child and returns its pid."""
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            for n, a, pid in self.starts():
+                if (n, a) == (number, attempt):
+                    return pid
+            time.sleep(0.02)
+        raise TimeoutError(f"trial {number} did not start: {self.starts()}")
+
+    def status(self) -> Status:
+        """The study now."""
+        return self.store.status("s")

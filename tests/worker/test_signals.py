@@ -1,0 +1,125 @@
+"""Signals to a supervisor, and orders from elsewhere: what is finished, what is given back, what remains."""
+
+import os
+import signal
+import sqlite3
+import time
+
+from tests.support import (
+    alive,
+    children,
+    kill,
+)
+from tests.worker.bench import Bench
+
+
+def test_sigkill_of_the_supervisor_leaves_no_child(bench: Bench) -> None:
+    """Five seconds after the supervisor is killed, the fork server and all children are gone; nothing is lost."""
+    bench.create(budget={"trials": 3})
+    bench.plan(epochs=1000, pause=0.1, deaf=[0, 1])
+    process = bench.process(slots=2)
+    family = [bench.wait_for_start(0), bench.wait_for_start(1)]
+    family += children(process.pid)
+    assert len(set(family)) == 3  # two children and their fork server
+    kill(process.pid)
+    process.wait()
+    deadline = time.monotonic() + 5
+    while any(map(alive, family)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert [pid for pid in family if alive(pid)] == []
+    bench.plan()
+    assert bench.supervisor(slots=2).run() == 0
+    assert [bench.store.trial("s", n).attempt for n in range(3)] == [2, 2, 1]
+    assert bench.status().counts["complete"] == 3
+
+
+def test_a_signal_is_heard_while_the_database_is_away(bench: Bench) -> None:
+    """A worker that is told to leave does not wait ten minutes for a database that nobody can write."""
+    bench.create(budget={"trials": 5})
+    bench.plan(epochs=1000, pause=0.1)
+    process = bench.process(slots=2)
+    bench.wait_for_start(1)
+    with sqlite3.connect(bench.folder / "hpo.db", isolation_level=None) as elsewhere:
+        elsewhere.execute("BEGIN IMMEDIATE")
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=60)
+        elsewhere.execute("ROLLBACK")
+    elsewhere.close()
+    bench.plan()
+    assert bench.supervisor(slots=2).run() == 0
+    assert bench.status().counts["complete"] == 5
+
+
+def test_ctrl_c_finishes_what_runs(bench: Bench) -> None:
+    """One Ctrl-C: running trials end as they would have, nothing new starts, exit code 130, work is left."""
+    bench.create(budget={"trials": 9})
+    bench.plan(epochs=5, pause=0.1)
+    process = bench.process(slots=2)
+    bench.wait_for_start(0)
+    bench.wait_for_start(1)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(timeout=30) == 130
+    assert bench.status().counts["complete"] == 2
+    assert len(bench.starts()) == 2
+    assert bench.status().state == "interrupted"
+
+
+def test_a_second_ctrl_c_leaves_at_once_and_loses_nothing(bench: Bench) -> None:
+    """Two: running trials are given back, not lost; the next worker takes them up under their numbers."""
+    bench.create(budget={"trials": 2, "retries": 0})
+    bench.plan(epochs=1000, pause=0.1)
+    process = bench.process(slots=2)
+    bench.wait_for_start(0)
+    bench.wait_for_start(1)
+    os.killpg(process.pid, signal.SIGINT)
+    time.sleep(0.1)  # two signals at the same moment would arrive as one
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(timeout=10) == 130
+    assert bench.status().counts["running"] == 2
+    bench.plan()
+    assert bench.supervisor(slots=2).run() == 0
+    assert [(t.state, t.attempt, t.losses) for t in bench.store.trials("s")] == [("complete", 2, 0)] * 2
+
+
+def test_sigterm_gives_back_what_does_not_finish_in_time(bench: Bench) -> None:
+    """A scheduler's SIGTERM: a grace, then the trials are given back; 75 says that work is left."""
+    bench.create(budget={"trials": 2})
+    bench.plan(epochs=1000, pause=0.1)
+    process = bench.process()
+    bench.wait_for_start(0)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=10) == 75
+    assert bench.store.trial("s", 0).losses == 0
+    assert bench.status().counts["running"] == 1
+
+
+def test_stop_from_elsewhere_drains(bench: Bench) -> None:
+    """`hpo stop`: what runs is finished, the exit code is 0 so that no scheduler starts the worker again."""
+    bench.create(budget={"trials": 50})
+    bench.plan(epochs=10, pause=0.05)
+    process = bench.process()
+    bench.wait_for_start(1)
+    bench.store.request_stop("s")
+    assert process.wait(timeout=30) == 0
+    assert bench.status().state == "stopped"
+    assert bench.status().counts["running"] == 0
+    assert 2 <= bench.status().counts["complete"] < 50
+
+
+def test_a_stopped_supervisor_drops_what_was_taken_over(bench: Bench) -> None:
+    """SIGSTOP beyond the lease: another worker takes over; the first one, continued, records nothing twice."""
+    bench.create(budget={"trials": 1})
+    bench.plan(epochs=60, pause=0.1)
+    first = bench.process()
+    bench.wait_for_start(0)
+    os.kill(first.pid, signal.SIGSTOP)
+    try:
+        second = bench.process()
+        bench.wait_for_start(0, attempt=2)
+    finally:
+        os.kill(first.pid, signal.SIGCONT)
+    assert first.wait(timeout=60) == 0
+    assert second.wait(timeout=60) == 0
+    trial = bench.store.trial("s", 0)
+    assert (trial.state, trial.attempt) == ("complete", 2)
+    assert len(bench.store.trials("s")) == 1
