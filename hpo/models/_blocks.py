@@ -25,6 +25,36 @@ def recurrent(
     return (layers.Bidirectional(layer) if bidirectional else layer)(x)
 
 
+def recurrent_stack(
+    x: keras.KerasTensor,
+    cell: str,
+    units: int,
+    depth: int,
+    *,
+    bidirectional: bool,
+    dropout: float,
+    pooling: str,
+) -> keras.KerasTensor:
+    """LSTMs or GRUs one upon the other, with dropout after each.
+
+    Args:
+        x: (batch, steps, features).
+        cell, units, bidirectional: see `recurrent`.
+        depth: how many layers.
+        pooling: what the last layer hands on: its "last" output, or the "mean" or "max" over all steps.
+
+    Returns: (batch, units), or twice as many features in both directions.
+    """
+    for layer in range(depth):
+        last = layer == depth - 1
+        sequences = not last or pooling != "last"
+        x = recurrent(x, cell, units, sequences=sequences, bidirectional=bidirectional)
+        if last and sequences:
+            x = layers.GlobalAveragePooling1D()(x) if pooling == "mean" else layers.GlobalMaxPooling1D()(x)
+        x = layers.Dropout(dropout)(x)
+    return x
+
+
 def squeeze_excite(x: keras.KerasTensor, ratio: int) -> keras.KerasTensor:
     """Weighs the filters of (batch, steps, filters) by what they hold on average (Hu et al. 2018).
 

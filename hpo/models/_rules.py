@@ -3,13 +3,24 @@
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from hpo.space import Choice, Domain, Fixed, Int, Params, Scalar, Space, clip, same
+from hpo.space import Choice, Domain, Fixed, Float, Int, Params, Scalar, Space, choice, clip, same
 from hpo.training import TRAINING
 
 # Recurrent networks learn more slowly than convolutions, and single batches may have huge gradients.
 RECURRENT_TRAINING: Space = {
     "learning_rate": TRAINING["learning_rate"].model_copy(update={"high": 5e-3}),
     "clipnorm": TRAINING["clipnorm"].model_copy(update={"default": 1.0}),
+}
+
+# Layers of LSTM or GRU over the raw window. No recurrent_dropout: with it Keras leaves the fused GPU kernel for a slow
+# loop.
+RECURRENT_STACK: Space = {
+    "units": Int(low=32, high=256, log=True, default=100, at_least=1),
+    "layers": Int(low=1, high=3, default=1, at_least=1),
+    "bidirectional": choice(False, True, default=False),
+    "dropout": Float(low=0.0, high=0.6, default=0.5, at_least=0.0, at_most=0.9),
+    "pooling": choice("last", "mean", "max", default="last", allowed=("last", "mean", "max")),
+    "dense_units": Int(low=32, high=256, log=True, default=100, at_least=1),
 }
 
 

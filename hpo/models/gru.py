@@ -10,20 +10,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hpo.models import _rules
-from hpo.space import Float, Int, Scalar, Space, choice
+from hpo.space import Scalar, Space
 
 if TYPE_CHECKING:
     import keras
 
-# No recurrent_dropout: with it Keras leaves the fused GPU kernel for a slow loop.
-SPACE: Space = {
-    "units": Int(low=32, high=256, log=True, default=100, at_least=1),
-    "layers": Int(low=1, high=3, default=1, at_least=1),
-    "bidirectional": choice(False, True, default=False),
-    "dropout": Float(low=0.0, high=0.6, default=0.5, at_least=0.0, at_most=0.9),
-    "pooling": choice("last", "mean", "max", default="last", allowed=("last", "mean", "max")),
-    "dense_units": Int(low=32, high=256, log=True, default=100, at_least=1),
-}
+SPACE: Space = _rules.RECURRENT_STACK
 
 TRAINING: Space = _rules.RECURRENT_TRAINING
 
@@ -76,16 +68,13 @@ def build(
         dense_units=dense_units,
     )  # fmt: skip
     import keras
-    from keras.layers import Dense, Dropout, GlobalAveragePooling1D, GlobalMaxPooling1D
+    from keras.layers import Dense
 
     from hpo.models import _blocks
 
-    inputs = x = _blocks.window(shape)
-    for layer in range(layers):
-        sequences = layer < layers - 1 or pooling != "last"
-        x = _blocks.recurrent(x, "gru", units, sequences=sequences, bidirectional=bidirectional)
-        if sequences and layer == layers - 1:
-            x = GlobalAveragePooling1D()(x) if pooling == "mean" else GlobalMaxPooling1D()(x)
-        x = Dropout(dropout)(x)
+    inputs = _blocks.window(shape)
+    x = _blocks.recurrent_stack(
+        inputs, "gru", units, layers, bidirectional=bidirectional, dropout=dropout, pooling=pooling
+    )
     x = Dense(dense_units, "relu")(x)
     return keras.Model(inputs, _blocks.probabilities(x, n_classes), name="gru")
