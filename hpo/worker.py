@@ -74,7 +74,7 @@ class Supervisor:
         """Works until there is nothing left to claim and all of its trials have ended.
 
         Returns:
-            0 when the study ended or was asked to stop; 75 after SIGTERM and 130 after Ctrl-C with work left.
+            0 when the study ended or was asked to stop; 75 after SIGTERM or SIGHUP and 130 after Ctrl-C with work left.
 
         Raises:
             StudyFailedError: too many trials failed in a row.
@@ -83,7 +83,8 @@ class Supervisor:
         # A handler that did more than take a note could stop the very thread that it interrupts.
         before = {
             signum: signal.signal(signum, lambda number, _: self._heard.append(number))
-            for signum in (signal.SIGINT, signal.SIGTERM)
+            for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+            if signal.getsignal(signum) is not signal.SIG_IGN  # nohup means it
         }
         slots = [threading.Thread(target=slot.run, name=f"slot-{i}", daemon=True) for i, slot in enumerate(self._slots)]
         renewal = threading.Thread(target=self._renew_until_left, name="renewal", daemon=True)
@@ -124,7 +125,8 @@ class Supervisor:
                     busy,
                 )
             elif self._grace_ends is None:
-                log.warning("SIGTERM: %d running trials have %.0f s to finish", busy, self._times.grace)
+                name = signal.Signals(signum).name
+                log.warning("%s: %d running trials have %.0f s to finish", name, busy, self._times.grace)
                 self._grace_ends = time.monotonic() + self._times.grace
         if self._grace_ends is not None and time.monotonic() >= self._grace_ends:
             self._wishes.abort.set()

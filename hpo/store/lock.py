@@ -32,11 +32,15 @@ class StudyLock:
 
     Args:
         path: the lock's file; made when missing.
+        guard: called once the lock is held; raises if what it protects is no longer there. None checks nothing.
         for_seconds: how long to wait for it before giving up.
     """
 
-    def __init__(self, path: Path, *, for_seconds: float = FOR_SECONDS) -> None:
+    def __init__(
+        self, path: Path, *, guard: Callable[[], None] | None = None, for_seconds: float = FOR_SECONDS
+    ) -> None:
         self._path = path
+        self._guard = guard
         self._for_seconds = for_seconds
 
     @contextlib.contextmanager
@@ -52,6 +56,8 @@ class StudyLock:
             with contextlib.suppress(OSError):  # a full disk: the pid is a courtesy
                 os.ftruncate(fd, 0)
                 os.pwrite(fd, str(os.getpid()).encode(), 0)
+            if self._guard is not None:
+                self._guard()
             yield lambda: self._check(fd)
         finally:
             os.close(fd)  # frees the flock

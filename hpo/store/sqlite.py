@@ -35,10 +35,22 @@ class SQLite:
         self._url = url
         self._path = Path(url.database)
         self.place = str(self._path)
+        self._opened: tuple[int, int] | None = None  # device and inode of the file that is open
 
     def lock(self, name: str) -> StudyLock:
         """An flock on a file beside the database."""
-        return StudyLock(self._path.with_name(self._path.name + ".locks") / name)
+        return StudyLock(self._path.with_name(self._path.name + ".locks") / name, guard=self._still_there)
+
+    def _still_there(self) -> None:
+        """SQLite would go on in a file that was removed, and acknowledge results that nobody can ever read."""
+        if self._opened is None:
+            return
+        try:
+            there = self._path.stat()
+        except FileNotFoundError as error:
+            raise StorageError(f"the database {self._path} was removed while it was in use") from error
+        if (there.st_dev, there.st_ino) != self._opened:
+            raise StorageError(f"the database {self._path} was replaced while it was in use")
 
     def check(self, *, create: bool) -> None:
         """Whether the file can be used.
@@ -62,6 +74,8 @@ class SQLite:
             skip_table_creation=not create,
         )
         _tame(storage.engine)
+        opened = self._path.stat()
+        self._opened = (opened.st_dev, opened.st_ino)
         return storage
 
     def close(self) -> None:

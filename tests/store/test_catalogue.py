@@ -9,7 +9,7 @@ import pytest
 from hpo.errors import DataError, StorageError, StudyFileError, UsageError
 from hpo.settings import Times
 from hpo.store import Claims, Store, sqlite
-from tests.support import create, definition, open_store, record, work_off
+from tests.support import claimed, completed, create, definition, open_store, record, work_off
 
 
 def test_the_same_file_again_is_the_same_study(tmp_path: Path) -> None:
@@ -108,6 +108,22 @@ def test_a_database_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="there is no database"):
         Store(f"sqlite:///{tmp_path / 'none.db'}")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_database_that_is_removed_under_a_worker(tmp_path: Path, replaced: bool) -> None:
+    """No result is acknowledged into a file that nobody can find any more."""
+    store = open_store(tmp_path)
+    create(store, definition())
+    claims = Claims(store, "s", "a", Times())
+    claim = claimed(claims)
+    for file in tmp_path.glob("hpo.db*"):
+        if file.is_file():
+            file.unlink()
+    if replaced:
+        create(open_store(tmp_path), definition())
+    with pytest.raises(StorageError, match="was replaced" if replaced else "was removed"):
+        claims.finish(claim, completed())
 
 
 def test_a_file_that_is_no_database(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ import signal
 import sqlite3
 import time
 
+import pytest
+
 from tests.support import (
     alive,
     children,
@@ -81,13 +83,14 @@ def test_a_second_ctrl_c_leaves_at_once_and_loses_nothing(bench: Bench) -> None:
     assert [(t.state, t.attempt, t.losses) for t in bench.store.trials("s")] == [("complete", 2, 0)] * 2
 
 
-def test_sigterm_gives_back_what_does_not_finish_in_time(bench: Bench) -> None:
-    """A scheduler's SIGTERM: a grace, then the trials are given back; 75 says that work is left."""
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGHUP])
+def test_sigterm_gives_back_what_does_not_finish_in_time(bench: Bench, signum: int) -> None:
+    """A scheduler's SIGTERM, or a terminal that closes: a grace, then the trials are given back; 75: work is left."""
     bench.create(budget={"trials": 2})
     bench.plan(epochs=1000, pause=0.1)
     process = bench.process()
     bench.wait_for_start(0)
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(signum)
     assert process.wait(timeout=10) == 75
     assert bench.store.trial("s", 0).losses == 0
     assert bench.status().counts["running"] == 1
