@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from hpo import settings
-from hpo.errors import HpoError, StorageError
+from hpo.errors import HpoError, StorageError, reason
 
 PIPE_WIDTH = 160  # characters of a table's line where nobody looks at a terminal
 log = logging.getLogger("hpo")
@@ -40,8 +40,7 @@ class Commands(click.Group):
         except Exception as error:
             if not type(error).__module__.startswith(("sqlalchemy", "optuna")):
                 raise
-            reason = str(error.__cause__ or error).splitlines()[0]
-            log.error("the database could not be used: %s", reason)  # noqa: TRY400 - nor has the database's
+            log.error("the database could not be used: %s", reason(error))  # noqa: TRY400 - nor has the database's
             ctx.exit(StorageError.exit_code)
 
 

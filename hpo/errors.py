@@ -69,3 +69,10 @@ def nearest(name: str, known: Iterable[str]) -> str:
     if not close:
         return listing
     return "did you mean " + " or ".join(repr(n) for n in close) + f"? {listing}"
+
+
+def reason(error: BaseException) -> str:
+    """The first line of what lies behind an error: of the database driver's own (`orig`), its cause, or itself."""
+    cause = getattr(error, "orig", None) or error.__cause__ or error
+    text = str(cause).strip()
+    return text.splitlines()[0] if text else type(cause).__name__

@@ -4,10 +4,10 @@ import math
 from typing import Any
 
 from hpo.errors import UsageError
-from hpo.prepare import versions
 from hpo.resolve import split_params
 from hpo.search import params_of
 from hpo.store import Store, StudyRecord, TrialRecord, best_trial
+from hpo.trial import Result
 
 
 def export(store: Store, name: str, number: int | None = None) -> dict[str, Any]:
@@ -24,11 +24,10 @@ def export(store: Store, name: str, number: int | None = None) -> dict[str, Any]
         UsageError: there is no such study or trial, or none completed yet.
     """
     record = store.study(name)
-    trial = _choose(store, record, number)
+    trial, outcome = _choose(store, record, number)
     suggestion = params_of(trial.params, record.spaces)
     model, training = split_params(suggestion.params)
     fixed = record.definition.train
-    outcome = trial.outcome
     return {
         "study": name,
         "trial": trial.number,
@@ -46,11 +45,11 @@ def export(store: Store, name: str, number: int | None = None) -> dict[str, Any]
             "threads": fixed.threads,
         },
         "seed": trial.seed,
-        "metrics": {} if outcome is None else outcome.metrics,
-        "fold_values": [] if outcome is None else list(outcome.fold_values),
-        "best_epochs": [] if outcome is None else list(outcome.best_epochs),
-        "parameters": None if outcome is None else outcome.parameters,
-        "weights_sha256": None if outcome is None else outcome.weights_sha256,
+        "metrics": outcome.metrics,
+        "fold_values": list(outcome.fold_values),
+        "best_epochs": list(outcome.best_epochs),
+        "parameters": outcome.parameters,
+        "weights_sha256": outcome.weights_sha256,
         "data": {
             "name": record.data.name,
             "sha256": record.data.sha256,
@@ -59,7 +58,7 @@ def export(store: Store, name: str, number: int | None = None) -> dict[str, Any]
             "classes": list(record.data.classes),
         },
         "split": record.definition.split.model_dump(mode="json"),
-        "versions": versions() if outcome is None else {**record.versions, **outcome.versions},
+        "versions": {**record.versions, **outcome.versions},
     }
 
 
@@ -72,13 +71,14 @@ def finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _choose(store: Store, record: StudyRecord, number: int | None) -> TrialRecord:
+def _choose(store: Store, record: StudyRecord, number: int | None) -> tuple[TrialRecord, Result]:
     if number is None:
         best = best_trial(store.trials(record.name), record.definition.train.metric)
         if best is None:
             raise UsageError(f"study {record.name!r}: no trial completed yet, so there is no best one")
-        return best
-    trial = store.trial(record.name, number)
+        trial = best
+    else:
+        trial = store.trial(record.name, number)
     if trial.outcome is None:
-        raise UsageError(f"trial {number} of study {record.name!r} has not ended yet (it is {trial.state})")
-    return trial
+        raise UsageError(f"trial {trial.number} of study {record.name!r} has not ended yet (it is {trial.state})")
+    return trial, trial.outcome

@@ -8,7 +8,7 @@ from rich.live import Live
 
 from hpo.errors import HpoError
 from hpo.render import ended_line, progress, summary_line
-from hpo.store import Status, Store, best_trial
+from hpo.store import Store, TrialRecord, best_trial
 
 POLL_SECONDS = 1.0
 SAY_SECONDS = 30.0  # between two summaries where nothing is live
@@ -29,6 +29,7 @@ class Watch:
         self._console = console
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="live", daemon=True)
+        self._metric = store.study(name).definition.train.metric
         self._seen = {t.number for t in store.trials(name) if t.cause is not None}
 
     def __enter__(self) -> "Watch":
@@ -46,31 +47,29 @@ class Watch:
             if self._console.is_terminal and not self._console.is_dumb_terminal:
                 with Live(console=self._console, auto_refresh=False, transient=True) as live:
                     while not self._stop.wait(POLL_SECONDS):
-                        self._look()
-                        live.update(progress(self._status()), refresh=True)
+                        live.update(progress(self._store.status(self._name, self._look())), refresh=True)
             else:
                 polls = 0
                 while not self._stop.wait(POLL_SECONDS):
-                    self._look()
+                    trials = self._look()
                     polls += 1
                     if polls * POLL_SECONDS >= SAY_SECONDS:
                         polls = 0
-                        self._console.print(summary_line(self._status()), highlight=False, soft_wrap=True)
+                        status = self._store.status(self._name, trials)
+                        self._console.print(summary_line(status), highlight=False, soft_wrap=True)
             self._look()
         except HpoError as error:
             self._console.print(f"progress cannot be shown: {error}", highlight=False)
 
-    def _status(self) -> Status:
-        return self._store.status(self._name)
-
-    def _look(self) -> None:
-        """Says what ended since the last look."""
+    def _look(self) -> list[TrialRecord]:
+        """Says what ended since the last look. Returns all trials."""
         trials = self._store.trials(self._name)
         fresh = [t for t in trials if t.cause is not None and t.number not in self._seen and t.state != "running"]
         if not fresh:
-            return
-        best = best_trial(trials, self._store.study(self._name).definition.train.metric)
+            return trials
+        best = best_trial(trials, self._metric)
         for trial in sorted(fresh, key=lambda t: t.finished_at or 0.0):
             self._seen.add(trial.number)
             line = ended_line(trial, best is not None and best.number == trial.number)
             self._console.print(line, highlight=False, soft_wrap=True, markup=False)
+        return trials

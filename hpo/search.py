@@ -19,12 +19,13 @@ import optuna
 from optuna.exceptions import ExperimentalWarning
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
-from optuna.trial import FrozenTrial, Trial
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from hpo.errors import StorageError
 from hpo.scores import METRICS, Direction
 from hpo.space import Choice, Domain, Fixed, Float, Int, Params, Scalar, Space, clip, counts, order
 from hpo.study_file import Search
+from hpo.trial import Cause, Result
 
 FAMILY = "family"
 CONSTRAINT = "infeasible"
@@ -221,3 +222,12 @@ def mark(trial: Trial, infeasible: bool) -> None:
     """
     if infeasible and CONSTRAINT not in trial.constraints:
         trial.set_constraint(CONSTRAINT, 1.0)
+
+
+def ending(result: Result) -> tuple[TrialState, float | None]:
+    """State and value under which Optuna records how a trial ended."""
+    if result.cause is Cause.COMPLETED:
+        return TrialState.COMPLETE, result.value
+    if result.cause is Cause.BUG:
+        return TrialState.FAIL, None
+    return TrialState.PRUNED, None

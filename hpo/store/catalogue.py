@@ -202,10 +202,9 @@ class Store:
 
     def trials(self, name: str) -> list[TrialRecord]:
         """All trials of a study by number."""
-        return retried(lambda: self._trials(name))
+        return retried(lambda: self._trials(self.study(name)))
 
-    def _trials(self, name: str) -> list[TrialRecord]:
-        record = self.study(name)
+    def _trials(self, record: StudyRecord) -> list[TrialRecord]:
         with self.rdb.engine.begin() as connection:
             now = self.now(connection)
             rows = connection.execute(
@@ -229,7 +228,9 @@ class Store:
 
     def workers(self, name: str) -> list[WorkerRecord]:
         """All workers that ever joined a study; one not heard of for one of its leases is not alive."""
-        record = self.study(name)
+        return self._workers(self.study(name))
+
+    def _workers(self, record: StudyRecord) -> list[WorkerRecord]:
         with self.rdb.engine.begin() as connection:
             now = self.now(connection)
             rows = connection.execute(
@@ -245,15 +246,20 @@ class Store:
                 for row in rows
             ]
 
-    def status(self, name: str) -> Status:
-        """The study at this moment."""
-        return retried(lambda: self._status(name))
+    def status(self, name: str, trials: list[TrialRecord] | None = None) -> Status:
+        """The study at this moment.
 
-    def _status(self, name: str) -> Status:
+        Args:
+            trials: what `trials` just returned, to spare reading them again; None reads them.
+        """
+        return retried(lambda: self._status(name, trials))
+
+    def _status(self, name: str, trials: list[TrialRecord] | None) -> Status:
         record = self.study(name)
         budget, train = record.definition.budget, record.definition.train
-        trials = self.trials(name)
-        workers = self.workers(name)
+        if trials is None:
+            trials = self._trials(record)
+        workers = self._workers(record)
         with self.rdb.engine.begin() as connection:
             clock = (
                 connection.execute(select(tables.studies).where(tables.studies.c.study_id == record.study_id))

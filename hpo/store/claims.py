@@ -94,20 +94,20 @@ class Claims:
             self._record = self._store.study(self._name)
             budget = self._record.definition.budget
             now, account, rows = self._open_books()
-            for ended_row in rows.values():
-                if ended_row["outcome"] is not None and ended_row["expires_at"] is not None:
-                    self._close(ended_row["number"], Result.model_validate(ended_row["outcome"]))
+            for number, unclosed in rows.items():
+                if unclosed["cause"] is not None and unclosed["expires_at"] is not None:
+                    self._close(number, self._outcome(number))
             trials = self._study.get_trials(deepcopy=False)
             running = [t.number for t in trials if t.state is State.RUNNING]
             lost = [number for number in running if not self._is_owned(number, rows.get(number), now)]
-            over = self._over(trials, account, rows)
+            ended = sum(t.state in ENDED for t in trials)
+            over = self._over(ended, account, rows)
             if over is not None:
                 if over.reason in BUDGETS:
                     for number in lost:
                         row = rows.get(number)
                         self._end_lost(number, row, Cause.BUDGET, 0 if row is None else row["losses"])
                 return over
-            ended = sum(t.state in ENDED for t in trials)
             open_trials = len(running) - len(lost)
             for number in lost:
                 # A lock that was lost may have left more open trials than the budget holds: they wait for its end.
@@ -138,9 +138,8 @@ class Claims:
         ours = (number, row["attempt"]) in self._live and row["worker"] == self._worker
         return ours or (row["expires_at"] is not None and row["expires_at"] > now)
 
-    def _over(self, trials: list[optuna.trial.FrozenTrial], account: Row, rows: dict[int, Row]) -> Over | None:
+    def _over(self, ended: int, account: Row, rows: dict[int, Row]) -> Over | None:
         budget = self._record.definition.budget
-        ended = sum(t.state in ENDED for t in trials)
         used = (ended, account["worked_seconds"] / 3600, account["slot_seconds"] / 3600)
         limits = (budget.trials, budget.hours, budget.gpu_hours)
         for reason, use, limit in zip(BUDGETS, used, limits, strict=True):
@@ -151,7 +150,7 @@ class Claims:
         causes = [(row["finished_at"], number, row["cause"]) for number, row in rows.items() if row["cause"]]
         failed = consecutive_failures(causes, account["failures_since"])
         if len(failed) >= budget.max_consecutive_failures:
-            return Over(reason="failed", detail=Result.model_validate(rows[failed[0]]["outcome"]).detail)
+            return Over(reason="failed", detail=self._outcome(failed[0]).detail)
         return None
 
     def _ask(self, trials: list[optuna.trial.FrozenTrial]) -> optuna.trial.Trial:
@@ -354,7 +353,7 @@ class Claims:
                 trial.set_user_attr("parameters", result.parameters)
             if "total" in result.seconds:
                 trial.set_user_attr("seconds", round(result.seconds["total"], 2))
-            state, value = _state(result)
+            state, value = search.ending(result)
             self._study.tell(number, value, state=state, skip_if_finished=True)
         with self._store.rdb.engine.begin() as connection:
             connection.execute(self._update(number).values(expires_at=None))
@@ -362,14 +361,20 @@ class Claims:
     # --- rows --------------------------------------------------------------------------------------------------
 
     def _open_books(self) -> tuple[float, Row, dict[int, Row]]:
-        """The moment, the study's account until then, and all rows of the study by number."""
+        """The moment, the study's account until then, and all rows of the study by number, without their outcomes."""
         with self._store.rdb.engine.begin() as connection:
             now = self._books.tick(connection)
             account = self._books.read(connection)
+            columns = [column for column in tables.trials.c if column.name != "outcome"]
             rows = connection.execute(
-                select(tables.trials).where(tables.trials.c.study_id == self._record.study_id)
+                select(*columns).where(tables.trials.c.study_id == self._record.study_id)
             ).mappings()
             return now, account, {row["number"]: dict(row) for row in rows}
+
+    def _outcome(self, number: int) -> Result:
+        """How an ended trial was recorded."""
+        with self._store.rdb.engine.begin() as connection:
+            return Result.model_validate(connection.execute(self._select(number)).mappings().one()["outcome"])
 
     def _select(self, number: int) -> Any:
         columns = tables.trials.c
@@ -385,11 +390,3 @@ class Claims:
         return self._update(claim.number).where(
             columns.worker == self._worker, columns.attempt == claim.attempt, columns.outcome.is_(None)
         )
-
-
-def _state(result: Result) -> tuple[State, float | None]:
-    if result.cause is Cause.COMPLETED:
-        return State.COMPLETE, result.value
-    if result.cause is Cause.BUG:
-        return State.FAIL, None
-    return State.PRUNED, None

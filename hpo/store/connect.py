@@ -14,7 +14,6 @@ from sqlalchemy import ColumnElement, Engine, insert, inspect, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import (
     ArgumentError,
-    DBAPIError,
     InterfaceError,
     InternalError,
     OperationalError,
@@ -22,7 +21,7 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from hpo.errors import StorageError
+from hpo.errors import StorageError, reason
 from hpo.store import tables
 from hpo.store.lock import LEAVING_SECONDS
 from hpo.store.postgres import PostgreSQL
@@ -132,13 +131,8 @@ def open_storage(database: Backend, *, create: bool) -> optuna.storages.RDBStora
             storage = database.open(create=create)
             _check_schema(storage.engine, database.place, create=create)
     except (SQLAlchemyError, optuna.exceptions.StorageInternalError, OSError, RuntimeError) as error:
-        raise StorageError(f"cannot use the database {database.place}: {_reason(error)}") from error
+        raise StorageError(f"cannot use the database {database.place}: {reason(error)}") from error
     return storage
-
-
-def _reason(error: BaseException) -> str:
-    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error.__cause__ or error
-    return str(cause).splitlines()[0] if str(cause) else type(cause).__name__
 
 
 def _check_schema(engine: Engine, place: str, *, create: bool) -> None:
@@ -179,8 +173,8 @@ def retried(call: Callable[[], T], *, give_up: threading.Event | None = None, fo
             leaving = give_up is not None and give_up.is_set()
             limit = min(for_seconds, LEAVING_SECONDS) if leaving else for_seconds
             if time.monotonic() - began > limit:
-                raise StorageError(f"the database could not be used for {limit:.0f} s: {_reason(error)}") from error
-            log.warning("the database cannot be used: %s; trying again in %.1f s", _reason(error), pause)
+                raise StorageError(f"the database could not be used for {limit:.0f} s: {reason(error)}") from error
+            log.warning("the database cannot be used: %s; trying again in %.1f s", reason(error), pause)
         wait = pause * random.uniform(0.5, 1.0)
         if give_up is None or give_up.is_set():
             time.sleep(wait)

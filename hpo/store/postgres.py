@@ -18,7 +18,7 @@ from sqlalchemy import ColumnElement, Connection, Double, Engine, cast, create_e
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from hpo.errors import MissingExtra, StorageError
+from hpo.errors import MissingExtra, StorageError, reason
 from hpo.store.lock import FOR_SECONDS, LEAVING_SECONDS, REPORT_SECONDS, LockLostError
 
 log = logging.getLogger(__name__)
@@ -93,7 +93,7 @@ class PostgreSQL:
         try:
             ready = inspect(self._locks).has_table("hpo_schema") or create
         except DBAPIError as error:
-            raise StorageError(f"cannot reach the database {self.place}: {_first_line(error)}") from error
+            raise StorageError(f"cannot reach the database {self.place}: {reason(error)}") from error
         if not ready:
             raise StorageError(f"the database {self.place} has no hpo tables; `hpo migrate` makes them")
 
@@ -183,7 +183,3 @@ class AdvisoryLock:
             if connection.execute(text("select pg_advisory_unlock(:space, :key)"), self._key).scalar_one():
                 return
         connection.invalidate()
-
-
-def _first_line(error: DBAPIError) -> str:
-    return str(error.orig).strip().splitlines()[0]
