@@ -42,7 +42,7 @@ quickstart: venv  ## tune two families of models on a small data set (under 3 mi
 	@$(BIN)/hpo launch studies/quickstart.toml
 
 test: check  ## the checks, then all tests; what was skipped and why stands at the end
-	@$(BIN)/python -m pytest -rs
+	@$(BIN)/python -m pytest -rs -n auto --maxprocesses 8 --dist loadfile
 
 check: venv  ## format, lint, types, import layers
 	@$(BIN)/ruff format --check .
@@ -64,7 +64,7 @@ lock:  ## write requirements.lock anew from pyproject.toml
 	    --universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url \
 	    --custom-compile-command 'make lock' $(EXTRAS:%=--extra %)
 
-EXTRAS := cmaes dashboard dev onnx postgres runtime s3 train
+EXTRAS := cmaes dashboard dev onnx parquet postgres runtime s3 train
 
 clean:  ## remove .venv and every cache; studies and their results in .hpo stay
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info

@@ -6,12 +6,14 @@ the number of threads. The same spec gives the same weights and curves, to the b
 
 import gc
 import math
+import os
 import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -25,7 +27,7 @@ from hpo.data import Part, open_part
 from hpo.errors import DataError
 from hpo.fitting import class_weights, compile_model, plateau, scaled
 from hpo.scores import METRICS, score
-from hpo.trial import Cause, Epoch, Result, TrialSpec
+from hpo.trial import MODEL, Cause, Epoch, Result, TrialSpec
 
 Report = Callable[[Epoch], None]
 Ask = Callable[[], Cause | None]
@@ -166,6 +168,20 @@ def _fold(trial: _Trial, fold: int) -> None:
         trial.scores.append(scores)
         trial.predictions.append((validation, p))
         trial.best_epochs.append(early.best_epoch + 1)
+    if spec.keep_model and fold == len(spec.folds) - 1:
+        keep(model, Path(spec.artifacts) / MODEL)
+
+
+def keep(model: keras.Model, path: Path) -> None:
+    """Writes a trained model without its optimizer: whoever finds a file at `path` finds all of it.
+
+    Raises:
+        OSError: the folder cannot be written. What is asked to keep its model is worth nothing without.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{os.getpid()}.{path.name}")  # Keras chooses the format by the ending
+    model.save(beside, include_optimizer=False)
+    os.replace(beside, path)
 
 
 def _check_rankable(spec: TrialSpec, parts: dict[str, Part]) -> None:

@@ -11,6 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 from hpo.space import Params
 
+# A trained model among a trial's files: takes raw windows, scaling included, and is loaded with safe_mode=True.
+MODEL = "model.keras"
+
 
 class Cause(StrEnum):
     """Why a trial ended."""
@@ -74,6 +77,7 @@ class TrialSpec(_Value):
         folds: where the arrays lie.
         classes: class names in label order.
         artifacts: folder that the trial may write its files into.
+        keep_model: write the trained model of the last fold into `artifacts`, as `MODEL`.
     """
 
     study: str
@@ -87,6 +91,7 @@ class TrialSpec(_Value):
     folds: tuple[FoldParts, ...]
     classes: tuple[str, ...]
     artifacts: str
+    keep_model: bool = False
 
 
 class Epoch(_Value):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from hpo import objective
+from hpo import curves, objective
 from hpo.errors import DataError
 from hpo.scores import METRICS
 from hpo.trial import Cause, Epoch, FoldParts
@@ -261,3 +261,14 @@ def test_other_errors_are_the_callers(tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(ZeroDivisionError, match="of mine"):
         run(make(tmp_path))
     assert gc.isenabled()
+
+
+def test_keeps_the_model_when_asked(tmp_path: Path) -> None:
+    """`keep_model` leaves the model whose weights the result names; it takes raw windows, and Keras loads it safely."""
+    spec = make(tmp_path).model_copy(update={"keep_model": True})
+    result, _ = run(spec)
+    assert {path.name for path in Path(spec.artifacts).iterdir()} == {"curves.json", "report.json", "model.keras"}
+    model = keras.saving.load_model(Path(spec.artifacts) / "model.keras", safe_mode=True)
+    assert curves.weights_sha256(model.get_weights()) == result.weights_sha256
+    x, y = windows(12, seed=1)
+    assert np.mean(model.predict_on_batch(x).argmax(axis=1) == y) == result.metrics["accuracy"]
