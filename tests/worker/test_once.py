@@ -53,7 +53,7 @@ def test_ctrl_c_leaves_nothing(spec: TrialSpec, tmp_path: Path, monkeypatch: pyt
 
     with pytest.raises(KeyboardInterrupt):
         once.run(spec, tmp_path / "log.txt", interrupt, server=fake)
-    number, _, pid = (tmp_path / "diary").read_text().split()
+    number, _, pid, *_ = (tmp_path / "diary").read_text().split()
     assert number == "4"
     assert not Path(f"/proc/{pid}").exists()
     fake.close()
