@@ -10,6 +10,7 @@ from hpo.console import (
     artifacts_option,
     cache_option,
     console,
+    deliver,
     emit,
     example,
     json_option,
@@ -21,10 +22,10 @@ from hpo.console import (
     storage_option,
     study_file_argument,
     times_options,
-    to_json,
 )
 from hpo.errors import UsageError
 from hpo.folders import names
+from hpo.formats import to_json
 
 
 @click.group(cls=Commands, context_settings={"auto_envvar_prefix": "HPO", "help_option_names": ["-h", "--help"]})
@@ -251,16 +252,7 @@ def export(name: str, trial: int | None, output: Path | None, form: str, storage
 
     with Store(storage) as store:
         found = collect(store, name, trial)
-    if output is None:
-        emit(found)
-        return
-    beside = output.with_name(output.name + ".part")
-    try:
-        beside.write_text(to_json(found) + "\n")
-        beside.replace(output)
-    except OSError as error:
-        raise UsageError(f"cannot write {output}: {error.strerror}") from error
-    log.info("wrote %s", output)
+    deliver(to_json(found), output)
 
 
 @main.group()

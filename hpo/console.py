@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 import click
 
 from hpo import settings
-from hpo.errors import HpoError, StorageError, reason
+from hpo.errors import HpoError, StorageError, UsageError, reason
+from hpo.formats import to_json
 
 PIPE_WIDTH = 160  # characters of a table's line where nobody looks at a terminal
 log = logging.getLogger("hpo")
@@ -135,13 +136,24 @@ def console(*, err: bool = False) -> Any:
     return console
 
 
-def to_json(value: Any) -> str:
-    """Indented JSON; numbers that are none become null."""
-    from hpo.export import finite
-
-    return json.dumps(finite(value), indent=2, ensure_ascii=False, allow_nan=False)
-
-
 def emit(value: Any) -> None:
     """Prints JSON to stdout."""
     click.echo(to_json(value))
+
+
+def deliver(text: str, output: Path | None) -> None:
+    """Prints a result to stdout, or writes it to a file, which appears whole or not at all.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    if output is None:
+        click.echo(text)
+        return
+    beside = output.with_name(output.name + ".part")
+    try:
+        beside.write_text(text + "\n", encoding="utf-8")
+        beside.replace(output)
+    except OSError as error:
+        raise UsageError(f"cannot write {output}: {error.strerror}") from error
+    log.info("wrote %s", output)

@@ -4,8 +4,6 @@ Both are JSON, which has no word for NaN and infinity: such a number is written 
 """
 
 import hashlib
-import json
-import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpo.data import Part
+from hpo.formats import to_json
 from hpo.scores import confusion, per_class, per_group, score
 from hpo.trial import Cause, Result, TrialSpec
 
@@ -102,17 +101,5 @@ def _report(
 def _write_json(path: Path, value: dict[str, Any]) -> None:
     """Beside its place first: whoever reads `path` finds all of it or nothing."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
-    beside.write_text(json.dumps(_finite(value), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    beside.write_text(to_json(value, indent=1) + "\n", encoding="utf-8")
     os.replace(beside, path)
-
-
-def _finite(value: Any) -> Any:
-    match value:
-        case float():
-            return value if math.isfinite(value) else None
-        case dict():
-            return {key: _finite(item) for key, item in value.items()}
-        case list() | tuple():
-            return [_finite(item) for item in value]
-        case _:
-            return value

@@ -1,6 +1,5 @@
-"""The best parameters of a study as one JSON document that says where they come from."""
+"""What is known of a trial as one document that says where it comes from. `hpo.formats` writes it."""
 
-import math
 from typing import Any
 
 from hpo.errors import UsageError
@@ -24,12 +23,16 @@ def export(store: Store, name: str, number: int | None = None) -> dict[str, Any]
         UsageError: there is no such study or trial, or none completed yet.
     """
     record = store.study(name)
-    trial, outcome = _choose(store, record, number)
+    return document(record, *_choose(store, record, number))
+
+
+def document(record: StudyRecord, trial: TrialRecord, outcome: Result) -> dict[str, Any]:
+    """One trial that has ended, with all that is needed to train it again; JSON-ready."""
     suggestion = params_of(trial.params, record.spaces)
     model, training = split_params(suggestion.params)
     fixed = record.definition.train
     return {
-        "study": name,
+        "study": record.name,
         "trial": trial.number,
         "metric": fixed.metric,
         "value": trial.value,
@@ -60,15 +63,6 @@ def export(store: Store, name: str, number: int | None = None) -> dict[str, Any]
         "split": record.definition.split.model_dump(mode="json"),
         "versions": {**record.versions, **outcome.versions},
     }
-
-
-def finite(value: Any) -> Any:
-    """`value` with null for every number that JSON does not know: a score that could not be computed is NaN."""
-    if isinstance(value, dict):
-        return {name: finite(inner) for name, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _choose(store: Store, record: StudyRecord, number: int | None) -> tuple[TrialRecord, Result]:

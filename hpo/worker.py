@@ -18,8 +18,9 @@ from hpo.child import ForkServer
 from hpo.errors import HpoError, StorageError, StudyFailedError
 from hpo.settings import Times
 from hpo.slot import Slot, Wishes
+from hpo.specify import specify
 from hpo.store import Claim, Claims, Over, Store
-from hpo.trial import TrainSettings, TrialSpec
+from hpo.trial import TrialSpec
 
 log = logging.getLogger(__name__)
 
@@ -178,26 +179,4 @@ class Supervisor:
             return False
 
     def _specify(self, claim: Claim) -> TrialSpec:
-        record = self._claims.record
-        train = record.definition.train
-        return TrialSpec(
-            study=record.name,
-            number=claim.number,
-            attempt=claim.attempt,
-            seed=claim.seed,
-            family=claim.family,
-            model=claim.model,
-            training=claim.training,
-            settings=TrainSettings(
-                metric=train.metric,
-                max_epochs=train.max_epochs,
-                patience=train.patience,
-                optimizer=train.optimizer,
-                scaling=train.scaling,
-                threads=train.threads,
-                max_parameters=record.definition.model.max_parameters,
-            ),
-            folds=self._parts,
-            classes=record.data.classes,
-            artifacts=str(self._artifacts / claim.artifacts),
-        )
+        return specify(self._claims.record, claim, self._parts, self._artifacts)
