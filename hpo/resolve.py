@@ -7,7 +7,8 @@ from collections.abc import Container, Mapping
 
 from hpo.errors import StudyFileError, nearest
 from hpo.space import Choice, Domain, Fixed, Float, Int, Params, Scalar, Space, clip, order, same
-from hpo.study_file import Choices, Entry, Range, Value, shown
+from hpo.study_file import Choices, Entry, Range, Value
+from hpo.study_table import shown
 from hpo.training import TRAINING
 
 Families = Mapping[str, tuple[Space, Space]]

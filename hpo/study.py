@@ -11,9 +11,11 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from hpo import pruners
 from hpo.errors import StudyFileError, nearest
 from hpo.folders import names
-from hpo.study_file import ENTRY, FORMS, LATER, StudyDef, Train, shown
+from hpo.study_file import ENTRY, FORMS, Search, Split, StudyDef, Train
+from hpo.study_table import LATER, shown
 
 __all__ = ["MAX_BYTES", "StudyDef", "differences", "digest", "from_json", "load", "to_json"]
 
@@ -25,8 +27,6 @@ _FREE = ("budget", "train.stall_minutes", "data.path")
 
 _LATER_VALUES = {
     "split.by": {"predefined"},
-    "search.sampler": {"qmc", "grid", "cmaes", "gp"},
-    "search.pruner": {"successive-halving", "percentile", "patient", "wilcoxon"},
     "search.duplicates": {"skip"},
 }
 _LATER_KEYS = {"notify", "train.augment", "train.augmentation", "train.ema", "train.warm_up"}
@@ -167,11 +167,10 @@ def _problem(details: ErrorDetails, raw: object) -> tuple[str, str]:
         case "less_than_equal" if key == "split.repeats":
             return key, f"got {shown(got)}; repeated folds are {LATER}, accepted: 1"
         case "literal_error" if isinstance(got, str):
-            place = key.removesuffix(".name")  # pruner = "x" is short for { name = "x" }
-            if got in _LATER_VALUES.get(place, ()):
-                return place, f"{got!r} is {LATER}; accepted: {accepted}"
+            if got in _LATER_VALUES.get(key, ()):
+                return key, f"{got!r} is {LATER}; accepted: {accepted}"
             choices = re.findall("'([^']*)'", details["ctx"]["expected"])
-            return place, f"got {shown(got)}; {nearest(got, choices)}"
+            return key, f"got {shown(got)}; {nearest(got, choices)}"
         case "union_tag_not_found" if key.removeprefix("space.") in names("models"):
             return key, f"a table for one family is {LATER}; entries of [space] hold for all families that have them"
         case _:
@@ -202,8 +201,15 @@ def _locate(loc: tuple[int | str, ...], raw: Any) -> tuple[str, str, type[BaseMo
             key = f"{key}.{_printable(rest[i + 1])}"
         if not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
             break
-        table = field.annotation
+        # which keys a pruner has depends on its name
+        table = _table_of_pruner(raw) if field.annotation is pruners.Pruner else field.annotation
     return key, accepted, table
+
+
+def _table_of_pruner(raw: Any) -> type[BaseModel]:
+    pruner = raw["search"]["pruner"]
+    known = isinstance(pruner, Mapping) and pruner.get("name") in pruners.names()
+    return pruners.get(pruner["name"]) if known else pruners.Pruner
 
 
 def _printable(part: int | str) -> str:
@@ -214,8 +220,8 @@ def _printable(part: int | str) -> str:
 def _contradictions(raw: Mapping[str, Any]) -> list[str]:
     """What is wrong between keys that are fine one by one. Judges the raw file, so that it comes with all else."""
     tables = {name: value for name, value in raw.items() if isinstance(value, Mapping)}
-    problems = _data(tables.get("data", {})) + _pruner(tables.get("search", {}), tables.get("train", {}))
     split = tables.get("split", {})
+    problems = _data(tables.get("data", {})) + _pruner(tables.get("search", {}), tables.get("train", {}), split)
     folds = split.get("folds", 1)
     if isinstance(folds, int) and folds > 1 and "validation" in split:
         problems.append(f"split.validation: has no effect with {folds} folds: each is the validation part once")
@@ -240,13 +246,13 @@ def _data(data: Mapping[str, Any]) -> list[str]:
     return problems
 
 
-def _pruner(search: Mapping[str, Any], train: Mapping[str, Any]) -> list[str]:
-    pruner = search.get("pruner")
-    if not isinstance(pruner, Mapping) or "min_epochs" not in pruner:
+def _pruner(search: Mapping[str, Any], train: Mapping[str, Any], split: Mapping[str, Any]) -> list[str]:
+    if "pruner" not in search:
         return []
-    least, most = pruner["min_epochs"], train.get("max_epochs", Train().max_epochs)
-    if pruner.get("name") == "none":
-        return ["search.pruner.min_epochs: has no effect with the pruner 'none'; leave it out"]
-    if isinstance(least, int) and isinstance(most, int) and 1 <= most <= least:
-        return [f"search.pruner.min_epochs: got {shown(least)}; accepted: less than train.max_epochs, {most}"]
-    return []
+    try:
+        pruner = Search.model_validate({"pruner": search["pruner"]}).pruner
+        epochs = Train.model_validate({k: v for k, v in train.items() if k == "max_epochs"}).max_epochs
+        folds = Split.model_validate({"by": "group"} | {k: v for k, v in split.items() if k == "folds"}).folds
+    except ValidationError:
+        return []  # named already
+    return pruner.unfit(epochs, folds)

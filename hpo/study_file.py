@@ -1,58 +1,22 @@
 """What a study file may hold: one frozen model per table of the TOML.
 
-A field's `description` is the end of the sentence "accepted: ..." in an error message. How a file is read and how
-mistakes are worded is `hpo.study`'s business.
+How a file is read and how mistakes are worded is `hpo.study`'s business.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import Discriminator, Field, SerializeAsAny, Tag, field_validator, model_validator
 
-from hpo.errors import nearest
+from hpo import pruners
 from hpo.folders import names
+from hpo.pruners import Pruner
 from hpo.scores import METRICS
 from hpo.space import Scalar, same
+from hpo.study_table import LATER, Positive, Table, Whole, check_known, shown
 
-LATER = "known, but not built yet"
-
-# Beyond 2**53 a whole number no longer survives the way through JSON and a database's floats.
-_Whole = Annotated[int, Field(ge=-(2**53), le=2**53)]
-_Number = _Whole | float
-_Scalar = bool | _Whole | float | str
-_Positive = Annotated[float, Field(gt=0)]
-
-
-def shown(value: object) -> str:
-    """A value as an error message shows it: how TOML spells it, shortened, and what kind it is."""
-    match value:
-        case bool():
-            return f"{str(value).lower()} (boolean)"
-        case int():
-            return f"{value if abs(value) < 1e30 else 'a huge number'} (whole number)"
-        case float():
-            return f"{value} (decimal number)"
-        case str():
-            return f"{value if len(value) <= 60 else value[:57] + '...'!r} (text)"
-        case list() | tuple():
-            inner = ", ".join(shown(v).rsplit(" (", 1)[0] for v in value[:4])
-            return f"[{inner}{', ...' if len(value) > 4 else ''}] (list)"
-        case Mapping():
-            return f"{{ {', '.join(map(str, value))} }} (table)" if value else "{} (table)"
-        case _:
-            return f"{value} (date or time)"
-
-
-def _check_known(kind: str, found: Iterable[str], known: Collection[str]) -> None:
-    unknown = [f"unknown {kind} {name!r}; {nearest(name, known)}" for name in found if name not in known]
-    if unknown:
-        raise ValueError("; ".join(unknown))
-
-
-class Table(BaseModel):
-    """One table of the file. Strict: "60" is no number, 1 is no boolean, and no key is ignored."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+_Number = Whole | float
+_Scalar = bool | Whole | float | str
 
 
 class Data(Table):
@@ -65,7 +29,7 @@ class Data(Table):
     @field_validator("source")
     @classmethod
     def _source(cls, value: str) -> str:
-        _check_known("source", [value], names("data"))
+        check_known("source", [value], names("data"))
         return value
 
 
@@ -96,7 +60,7 @@ class Model(Table):
     @field_validator("family")
     @classmethod
     def _families(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        _check_known("family", value, names("models"))
+        check_known("family", value, names("models"))
         if len(set(value)) < len(value):
             raise ValueError(f"got {shown(value)}; every family counts once")
         return value
@@ -202,26 +166,30 @@ Entry = Annotated[
 ]
 
 
-class Pruner(Table):
-    """What ends hopeless trials early."""
-
-    name: Literal["median", "hyperband", "none"] = Field(description="'median', 'hyperband' or 'none'")
-    min_epochs: int = Field(5, ge=1, description="a whole number from 1")
-
-
 class Search(Table):
-    """How the next trial's hyperparameters are found."""
+    """How the next trial's hyperparameters are found, and what ends hopeless trials early."""
 
-    sampler: Literal["tpe", "random"] = Field("tpe", description="'tpe' or 'random'")
-    pruner: Pruner = Field(
-        Pruner(name="hyperband"), description="'median', 'hyperband', 'none', or a table { name, min_epochs }"
+    sampler: str = Field("tpe", description="the name of a module in hpo/samplers")
+    pruner: SerializeAsAny[Pruner] = Field(
+        default_factory=lambda: pruners.get("hyperband")(name="hyperband"),
+        description="a pruner's name, or a table { name, min_epochs, ... }",
     )
     duplicates: Literal["reseed"] = Field("reseed", description="'reseed'")
+
+    @field_validator("sampler")
+    @classmethod
+    def _sampler(cls, value: str) -> str:
+        check_known("sampler", [value], names("samplers"), later={"gp"})
+        return value
 
     @field_validator("pruner", mode="before")
     @classmethod
     def _by_name(cls, value: object) -> object:
-        return {"name": value} if isinstance(value, str) else value
+        raw = {"name": value} if isinstance(value, str) else value
+        if not isinstance(raw, Mapping) or not isinstance(raw.get("name"), str):
+            return raw
+        check_known("pruner", [raw["name"]], pruners.names())
+        return pruners.get(raw["name"]).model_validate(raw)
 
 
 class Train(Table):
@@ -233,7 +201,7 @@ class Train(Table):
     optimizer: Literal["adam", "adamw"] = Field("adamw", description="'adam' or 'adamw'")
     scaling: Literal["channel", "sample", "none"] = Field("channel", description="'channel', 'sample' or 'none'")
     threads: int = Field(1, ge=1, description="a whole number from 1")
-    stall_minutes: _Positive = Field(10.0, description="a finite number above 0")
+    stall_minutes: Positive = Field(10.0, description="a finite number above 0")
 
     @field_validator("metric", mode="before")
     @classmethod
@@ -245,7 +213,7 @@ class Train(Table):
     @field_validator("metric")
     @classmethod
     def _metric(cls, value: str) -> str:
-        _check_known("metric", [value], METRICS)
+        check_known("metric", [value], METRICS)
         return value
 
 
@@ -253,9 +221,9 @@ class Budget(Table):
     """When the study has ended; None means no limit, whichever limit comes first counts."""
 
     trials: int | None = Field(None, ge=1, description="a whole number from 1")
-    hours: _Positive | None = Field(None, description="a finite number above 0")
-    trial_minutes: _Positive | None = Field(None, description="a finite number above 0")
-    gpu_hours: _Positive | None = Field(None, description="a finite number above 0")
+    hours: Positive | None = Field(None, description="a finite number above 0")
+    trial_minutes: Positive | None = Field(None, description="a finite number above 0")
+    gpu_hours: Positive | None = Field(None, description="a finite number above 0")
     retries: int = Field(3, ge=0, description="a whole number from 0")
     max_consecutive_failures: int = Field(5, ge=1, description="a whole number from 1")
 

@@ -167,3 +167,14 @@ def _close_stores() -> Iterator[None]:
 
     while OPEN:
         OPEN.pop().close()
+
+
+@pytest.fixture
+def quiet() -> Iterator[None]:
+    """Optuna's own log lines are left out."""
+    import optuna
+
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    yield
+    optuna.logging.set_verbosity(verbosity)

@@ -75,11 +75,7 @@ class Store:
             return optuna.load_study(
                 study_name=record.name,
                 storage=self.storage,
-                pruner=search.make_pruner(
-                    definition.search,
-                    max_epochs=definition.train.max_epochs,
-                    folds=definition.split.folds,
-                ),
+                pruner=definition.search.pruner.make(definition.train.max_epochs, definition.split.folds),
             )
 
     def create(

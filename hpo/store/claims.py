@@ -16,7 +16,7 @@ import numpy as np
 import optuna
 from sqlalchemy import Connection, insert, or_, select, update
 
-from hpo import search
+from hpo import samplers, search
 from hpo.resolve import split_params
 from hpo.settings import Times
 from hpo.store import tables
@@ -160,10 +160,9 @@ class Claims:
 
     def _seed_sampler(self, number: int) -> None:
         """By the trial's number: two workers never draw the same, and a study on one slot repeats exactly."""
-        self._study.sampler = search.make_sampler(
-            self._record.definition.search,
-            seed=derive_seed(self._record.definition.split.seed + 1, number),
-            spaces=self._record.spaces,
+        seed = self._record.definition.split.seed
+        self._study.sampler = samplers.get(self._record.definition.search.sampler).make(
+            self._record.spaces, samplers.seeds(study=seed, trial=derive_seed(seed + 1, number))
         )
 
     def _reattach(self, number: int) -> optuna.trial.Trial:

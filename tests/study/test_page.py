@@ -41,7 +41,7 @@ def _documented(table: type[BaseModel], prefix: str = "") -> Iterator[tuple[str,
     for name, field in table.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             if name == "pruner":
-                yield f"{prefix}{name}", json.dumps(field.default.name)
+                yield f"{prefix}{name}", json.dumps(Search().pruner.name)
             yield from _documented(field.annotation, f"{prefix}{name}.")
         elif name != "space":
             default = "none" if field.default is None else json.dumps(field.default, default=str)

@@ -1,0 +1,65 @@
+"""The samplers: one file each, which says what spaces it can search and makes Optuna's sampler for one trial.
+
+A sampler is made anew for every trial (docs/decisions/0005): what it has to remember it reads from the study.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Protocol, cast
+
+import numpy as np
+from optuna.samplers import BaseSampler
+
+from hpo import folders
+from hpo.search import Spaces
+
+
+@dataclass(frozen=True)
+class Seeds:
+    """Where a sampler's randomness comes from.
+
+    Attributes:
+        study: the same for all trials of a study.
+        trial: another for each trial. Two trials must never have the same one: they would be the same.
+    """
+
+    study: int
+    trial: int
+
+
+class Sampler(Protocol):
+    """What a module of this folder offers."""
+
+    def unfit(self, spaces: Spaces, metrics: Sequence[str]) -> list[str]:
+        """Why it cannot search these spaces by these metrics: sentences that open with the key. Empty if it can."""
+
+    def size(self, spaces: Spaces) -> int | None:
+        """How many different settings it proposes before it has no more; None means that it never ends."""
+
+    def make(self, spaces: Spaces, seeds: Seeds) -> BaseSampler:
+        """Optuna's sampler for the next trial.
+
+        Args:
+            spaces: family -> resolved space.
+            seeds: see there.
+        """
+
+
+def names() -> list[str]:
+    """Sorted names of all samplers."""
+    return folders.names("samplers")
+
+
+def get(name: str) -> Sampler:
+    """The sampler of that name, one of `names`."""
+    return cast(Sampler, import_module(f"{__name__}.{name}"))
+
+
+def seeds(*, study: int, trial: int) -> Seeds:
+    """Well mixed seeds from any whole numbers from 0."""
+    return Seeds(study=_mixed(study), trial=_mixed(trial))
+
+
+def _mixed(number: int) -> int:
+    return int(np.random.SeedSequence([1, number]).generate_state(1)[0])

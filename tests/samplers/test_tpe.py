@@ -1,0 +1,56 @@
+"""TPE: what is special about it."""
+
+import warnings
+
+import pytest
+from optuna.exceptions import ExperimentalWarning
+from optuna.samplers import TPESampler
+from optuna.trial import TrialState
+
+from hpo.samplers import seeds, tpe
+from hpo.search import Spaces, mark, suggest
+from hpo.space import Float
+from tests.searching import CNN, ONE, new_study, run
+
+pytestmark = pytest.mark.usefixtures("quiet")
+
+
+def test_groups() -> None:
+    """TPE groups its parameters only where the space is conditional, and no experimental warning escapes."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ExperimentalWarning)
+        conditional, flat, families = (
+            tpe.make(spaces, seeds(study=0, trial=0)) for spaces in (ONE, {"cnn": CNN}, {"cnn": CNN, "other": CNN})
+        )
+    assert isinstance(conditional, TPESampler)
+    assert isinstance(flat, TPESampler)
+    assert isinstance(families, TPESampler)
+    assert (conditional._group, flat._group, families._group) == (True, False, True)
+    assert (flat._n_startup_trials, families._n_startup_trials) == (10, 15)
+
+
+def test_tpe_moves_towards_what_is_good() -> None:
+    """After its random start TPE proposes better learning rates than at random, in a conditional space as well."""
+    found = [float(s.params["learning_rate"]) for s in run(new_study(), ONE, 40)]
+    assert sorted(found[20:])[10] > 2 * sorted(found[:10])[5]
+
+
+def test_infeasible_trials_repel_the_sampler() -> None:
+    """TPE keeps away from what was marked, however good it looked, and is drawn there without the mark."""
+
+    def share(infeasible: bool) -> float:
+        """Of proposals above 0.5, where all curves look best."""
+        space: Spaces = {"f": {"x": Float(low=0.0, high=1.0, default=0.5)}}
+        study = new_study(space, seed=3)
+        high = []
+        for _ in range(40):
+            trial = study.ask()
+            x = float(suggest(trial, space).params["x"])
+            high.append(x > 0.5)
+            trial.report(1.0 + x if high[-1] else -abs(x - 0.2), 0)
+            mark(trial, infeasible and high[-1])
+            study.tell(trial, state=TrialState.PRUNED)
+        return sum(high[20:]) / 20
+
+    assert share(infeasible=True) < 0.2
+    assert share(infeasible=False) > 0.8
