@@ -147,9 +147,10 @@ def worker(name: str, slots: int | None, storage: str, artifacts: Path, cache: P
 @main.command(epilog=example("hpo migrate --storage postgresql://hpo@db.example/hpo"))
 @storage_option
 def migrate(storage: str) -> None:
-    """Creates the tables of a database where they are missing. Several at once do no harm.
+    """Creates the tables of a database, or upgrades older ones. Several at once do no harm.
 
-    For a database on a server this is the only command that changes tables; a SQLite file gets them from `hpo launch`.
+    For a database on a server this is the only command that changes tables; for a SQLite file `hpo launch` does it
+    too. While a worker holds a trial, nothing is upgraded.
     """
     from hpo.store import Store
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, insert, select, update
 from hpo import search, study
 from hpo.errors import DataError, HpoError, StudyFileError, UsageError, nearest
 from hpo.space import Space, to_json
-from hpo.store import tables
+from hpo.store import schema, tables
 from hpo.store.connect import Lock, backend, open_storage, quiet_optuna, retried
 from hpo.store.records import SPACES, Best, DataRecord, Status, StudyRecord, TrialRecord, Use, WorkerRecord
 from hpo.study import StudyDef
@@ -164,9 +164,18 @@ class Store:
             )
 
     def _find(self, name: str) -> StudyRecord | None:
+        # Each claim comes through here: a worker that has waited while the tables were upgraded must not go on.
+        revision = select(tables.schema.c.version_num).scalar_subquery().label("revision")
         with self.rdb.engine.begin() as connection:
-            row = connection.execute(select(tables.studies).where(tables.studies.c.name == name)).mappings().first()
-        return None if row is None else _study_record(dict(row))
+            row = (
+                connection.execute(select(tables.studies, revision).where(tables.studies.c.name == name))
+                .mappings()
+                .first()
+            )
+        if row is None:
+            return None
+        schema.refuse_other(row["revision"], self.place)
+        return _study_record(dict(row))
 
     def study(self, name: str) -> StudyRecord:
         """The study of that name.

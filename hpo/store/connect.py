@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar
 
 import optuna
-from sqlalchemy import ColumnElement, Engine, insert, inspect, select
+from sqlalchemy import ColumnElement
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import (
     ArgumentError,
@@ -22,7 +22,7 @@ from sqlalchemy.exc import (
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from hpo.errors import StorageError, reason
-from hpo.store import tables
+from hpo.store import schema
 from hpo.store.lock import LEAVING_SECONDS
 from hpo.store.postgres import PostgreSQL
 from hpo.store.sqlite import SQLite
@@ -73,7 +73,10 @@ class Backend(Protocol):
         """The lock of that name."""
 
     def open(self, *, create: bool) -> optuna.storages.RDBStorage:
-        """Optuna's storage, safe for several processes; with `create` its tables are made where they are missing."""
+        """Optuna's storage, safe for several processes; with `create` its tables are made where they are missing.
+
+        The version of the tables is the caller's to look at.
+        """
 
     def close(self) -> None:
         """Gives back what it holds."""
@@ -120,7 +123,7 @@ def open_storage(database: Backend, *, create: bool) -> optuna.storages.RDBStora
 
     Args:
         database: what to open.
-        create: make the database and the tables where they are missing, else refuse.
+        create: make the database and the tables where they are missing, and upgrade older ones; else refuse.
 
     Raises:
         StorageError: the database or its schema cannot be used; the message says why and what to do.
@@ -129,26 +132,16 @@ def open_storage(database: Backend, *, create: bool) -> optuna.storages.RDBStora
     try:
         with database.lock(SCHEMA_LOCK).hold():
             storage = database.open(create=create)
-            _check_schema(storage.engine, database.place, create=create)
+            with contextlib.ExitStack() as stack:
+                stack.callback(storage.engine.dispose)
+                stack.callback(storage.remove_session)
+                if create:
+                    schema.migrate(storage, database.place, database.now)
+                schema.check(storage, database.place)
+                stack.pop_all()  # all is well: it stays open
     except (SQLAlchemyError, optuna.exceptions.StorageInternalError, OSError, RuntimeError) as error:
         raise StorageError(f"cannot use the database {database.place}: {reason(error)}") from error
     return storage
-
-
-def _check_schema(engine: Engine, place: str, *, create: bool) -> None:
-    if not inspect(engine).has_table("hpo_schema"):
-        if not create:
-            raise StorageError(f"the database {place} has no hpo tables; `hpo migrate` makes them")
-        with engine.begin() as connection:
-            tables.metadata.create_all(connection)
-            connection.execute(insert(tables.schema).values(version=tables.SCHEMA_VERSION))
-    with engine.begin() as connection:
-        version = connection.execute(select(tables.schema.c.version)).scalar_one()
-    if version != tables.SCHEMA_VERSION:
-        raise StorageError(
-            f"the database {place} has schema {version}, this hpo knows {tables.SCHEMA_VERSION}; "
-            "use the hpo that made it"
-        )
 
 
 def retried(call: Callable[[], T], *, give_up: threading.Event | None = None, for_seconds: float = RETRY_SECONDS) -> T:

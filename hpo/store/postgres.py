@@ -111,6 +111,7 @@ class PostgreSQL:
                 "connect_args": _connect_args(SESSION),
             },
             skip_table_creation=not create,
+            skip_compatibility_check=True,  # schema.check has better words
         )
 
     def close(self) -> None:

@@ -72,6 +72,7 @@ class SQLite:
             self._url.render_as_string(hide_password=False),
             engine_kwargs={"connect_args": {"timeout": BUSY_SECONDS}, "max_overflow": -1},
             skip_table_creation=not create,
+            skip_compatibility_check=True,  # schema.check has better words
         )
         _tame(storage.engine)
         opened = self._path.stat()

@@ -6,11 +6,12 @@ parameters and values; ours say who owns a trial, how it ended and why, and what
 
 from sqlalchemy import JSON, Boolean, Column, Double, Integer, MetaData, String, Table, Text
 
-SCHEMA_VERSION = 1
+REVISION = "0001"  # the last step in hpo/store/migrations/versions: who changes a table here adds one there
 
 metadata = MetaData()
 
-schema = Table("hpo_schema", metadata, Column("version", Integer, primary_key=True))
+# which steps were taken; alembic's own, so not among those that the steps make
+schema = Table("hpo_schema", MetaData(), Column("version_num", String(32), primary_key=True))
 
 studies = Table(
     "hpo_studies",

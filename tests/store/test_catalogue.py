@@ -1,6 +1,5 @@
 """Creating, finding and refusing: what a database of studies answers."""
 
-import sqlite3
 from pathlib import Path
 
 import optuna
@@ -133,15 +132,6 @@ def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="file is not a database"):
         Store(f"sqlite:///{path}", create=True)
     assert path.read_text().startswith("dear diary")
-
-
-def test_a_schema_of_another_version(tmp_path: Path) -> None:
-    """A database that a newer hpo made is not touched."""
-    open_store(tmp_path).close()
-    with sqlite3.connect(tmp_path / "hpo.db") as database:
-        database.execute("update hpo_schema set version = 99")
-    with pytest.raises(StorageError, match="has schema 99, this hpo knows 1"):
-        open_store(tmp_path)
 
 
 def test_a_network_file_system_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,1 @@
+"""The steps from one version of our tables to the next, as alembic runs them; see hpo/store/schema.py."""
