@@ -133,6 +133,10 @@ def _summary(loaded: data.Loaded) -> dict[str, Any]:
         "name": loaded.name,
         "sha256": loaded.sha256,
         "shape": list(loaded.shape),
+        "padded": loaded.padded,
+        "lengths_train": list(loaded.lengths_train),
+        "lengths_test": None if loaded.lengths_test is None else list(loaded.lengths_test),
+        "cut_test": loaded.cut_test,
         "channels": list(loaded.channels),
         "n_train": len(loaded.train.y),
         "n_test": loaded.n_test,
@@ -149,7 +153,21 @@ def _data_rows(rows: Table, found: dict[str, Any]) -> None:
     rows.add_row("data", Text(found["name"], style="bold"))
     rows.add_row("", f"{found['n_train']} windows to train and validate on, {found['n_test']} in the locked test part")
     rows.add_row("", f"{timesteps} time steps x {channels} channels: {', '.join(found['channels'])}")
+    if found["padded"]:
+        rows.add_row("", _lengths(found))
     classes = ", ".join(f"{name} {n}" for name, n in found["classes_train"].items())
     rows.add_row("", f"classes: {classes} (the largest is {found['majority_train']:.1%})")
     if found["groups_train"] is not None:
         rows.add_row("", f"groups: {', '.join(map(str, found['groups_train']))}")
+
+
+def _lengths(found: dict[str, Any]) -> str:
+    """A sentence on windows that differ in length."""
+    text = f"padded: {_range(found['lengths_train'])} time steps are there"
+    if found["lengths_test"]:
+        text += f", in the test part {_range(found['lengths_test'])}"
+    return text + (f" ({found['cut_test']} longer cut)" if found["cut_test"] else "")
+
+
+def _range(ends: list[int]) -> str:
+    return f"{ends[0]} to {ends[1]}" if ends[0] < ends[1] else str(ends[0])

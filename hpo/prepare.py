@@ -71,6 +71,7 @@ def prepare(path: Path, cache: Path) -> Prepared:
         sha256=loaded.sha256,
         split_sha256=split.sha256,
         shape=loaded.shape,
+        padded=loaded.padded,
         n_train=len(loaded.train.y),
         classes=loaded.classes,
     )

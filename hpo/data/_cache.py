@@ -22,7 +22,7 @@ from hpo.data._dataset import Part
 from hpo.errors import DataError
 
 META = "meta.json"
-FORMAT = 1
+FORMAT = 2
 """Of the entries and their notes; entries of another one count as damaged, and so are rebuilt."""
 Json = dict[str, Any]
 Files = dict[str, dict[str, int | str]]

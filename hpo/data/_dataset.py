@@ -13,6 +13,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hpo.data._lengths import lengths, resized, stacked
 from hpo.errors import DataError
 
 FloatArray = NDArray[np.float32]
@@ -24,7 +25,8 @@ class Part:
     """Samples that belong together: a training part, a test part, one part of a split.
 
     Attributes:
-        x: float32 (n, timesteps, channels), in the unit of the source; finite.
+        x: float32 (n, timesteps, channels), in the unit of the source; finite, but for the padding of samples that are
+            shorter than `timesteps`: at their end, NaN in all channels.
         y: int64 (n,), labels 0..K-1.
         groups: int64 (n,), for example the subject of each sample; None where the source knows no groups.
     """
@@ -44,6 +46,8 @@ class Dataset:
         test: the held-out part; None where the source brings none.
         classes: class names in label order: label k is called ``classes[k]``.
         channels: channel names, in the order of the last axis of `x`.
+        padded: samples differ in length, in either part.
+        cut: samples of the test part that were longer than all of training, and lost their end.
         sha256: hash of shapes, dtypes, all array bytes, classes and channels, in hex.
     """
 
@@ -52,6 +56,8 @@ class Dataset:
     test: Part | None
     classes: tuple[str, ...]
     channels: tuple[str, ...]
+    padded: bool
+    cut: int
     sha256: str
 
 
@@ -72,8 +78,12 @@ def make_dataset(
     Labels are mapped from the sorted labels of the training part: as numbers where all of them are numbers
     (so that -1, 1 and 2, 10 keep their order, and 1.0 is called "1"), as text otherwise.
 
+    Samples may differ in length: all get the length of the longest training sample. Shorter ones are padded at their
+    end, and test samples that are longer lose theirs, because the test part must not shape what is trained.
+
     Args:
-        x_train: (n, timesteps, channels), or a sequence of n arrays (timesteps, channels).
+        x_train: (n, timesteps, channels), or a sequence of n arrays (timesteps, channels). Steps at the end of a sample
+            that are NaN in all channels are no values: the sample is shorter.
         labels_train: (n,), numbers or text, in the source's own coding.
         groups_train: (n,) whole numbers; None where the source knows no groups.
         x_test, labels_test, groups_test: likewise; `x_test` None means that there is no test part.
@@ -82,8 +92,9 @@ def make_dataset(
             in it keep their own text.
 
     Raises:
-        DataError: an empty part, samples of unequal length, lengths that do not match, NaN or infinite values,
-            one class only, a missing label, a test label that training never saw. All that is found is reported.
+        DataError: an empty part or sample, parts of two different lengths, labels or groups of another number, NaN or
+            infinite values, one class only, a missing label, a test label that training never saw. All that is found is
+            reported.
     """
     parts = {"train": (x_train, labels_train, groups_train)}
     if x_test is not None:
@@ -92,7 +103,8 @@ def make_dataset(
         parts["test"] = (x_test, labels_test, groups_test)
 
     samples = {part: _samples(f"{name}: {part} part", x, len(channels)) for part, (x, _, _) in parts.items()}
-    problems = _shape_problems(samples) + [p for part, x in samples.items() for p in _not_finite(part, x)]
+    steps = {part: lengths(x) for part, x in samples.items()}
+    problems = _length_problems(steps) + [p for part, x in samples.items() for p in _not_finite(part, x, steps[part])]
     texts: dict[str, NDArray[np.str_]] = {}
     groups: dict[str, IntArray | None] = {}
     for part, (_, labels, ids) in parts.items():
@@ -115,13 +127,16 @@ def make_dataset(
     if problems:
         raise DataError(f"{name}: " + "; ".join(problems))
 
-    done = {part: Part(samples[part], labels_of[part], groups[part]) for part in parts}
+    longest = int(steps["train"].max())
+    done = {part: Part(resized(samples[part], longest), labels_of[part], groups[part]) for part in parts}
     return Dataset(
         name=name,
         train=done["train"],
         test=done.get("test"),
         classes=classes,
         channels=tuple(channels),
+        padded=any(int(n.min()) < longest for n in steps.values()),
+        cut=int((steps["test"] > longest).sum()) if "test" in steps else 0,
         sha256=_sha256(done, classes, tuple(channels)),
     )
 
@@ -133,16 +148,9 @@ def class_counts(y: IntArray, classes: int) -> tuple[int, ...]:
 
 def _samples(where: str, x: ArrayLike | Sequence[ArrayLike], channels: int) -> FloatArray:
     try:
-        if not isinstance(x, np.ndarray) or x.dtype == object:
-            rows = [np.asarray(row) for row in cast("Iterable[ArrayLike]", x)]
-            lengths = sorted({row.shape[0] if row.ndim else 0 for row in rows})
-            if len(lengths) > 1:
-                raise DataError(
-                    f"{where}: samples have between {lengths[0]} and {lengths[-1]} time steps (ragged rows); "
-                    "variable length is not built yet: cut or pad all samples to one length"
-                )
-            x = np.stack(rows) if rows else np.empty((0, 0, channels))
         with np.errstate(over="ignore"):  # what float32 cannot hold becomes inf and is refused below
+            if not isinstance(x, np.ndarray) or x.dtype == object:
+                x = stacked([np.asarray(row, dtype=np.float32) for row in cast("Iterable[ArrayLike]", x)], channels)
             array = np.ascontiguousarray(x, dtype=np.float32)
     except (ValueError, TypeError) as error:
         raise DataError(f"{where}: not a rectangle of numbers (ragged rows or text): {error}") from error
@@ -155,14 +163,24 @@ def _samples(where: str, x: ArrayLike | Sequence[ArrayLike], channels: int) -> F
     return array
 
 
-def _shape_problems(samples: Mapping[str, FloatArray]) -> list[str]:
-    if len({x.shape[1] for x in samples.values()}) == 1:
-        return []
-    return [f"training samples have {samples['train'].shape[1]} time steps, test samples {samples['test'].shape[1]}"]
+def _length_problems(steps: Mapping[str, IntArray]) -> list[str]:
+    problems = [
+        f"{part} part: {int((n == 0).sum())} of {len(n)} samples hold no value, the first at row {int(n.argmin())}"
+        for part, n in steps.items()
+        if not n.all()
+    ]
+    # two lengths, each kept by a whole part, are no variable length but a mistake: other sensors, other windows
+    found = [{int(n.min()), int(n.max())} for n in steps.values()]
+    if len(found) == 2 and found[0] != found[1] and all(len(ends) == 1 for ends in found):
+        problems.append(f"training samples have {found[0].pop()} time steps, test samples {found[1].pop()}")
+    return problems
 
 
-def _not_finite(part: str, x: FloatArray) -> list[str]:
+def _not_finite(part: str, x: FloatArray, steps: IntArray) -> list[str]:
     bad = ~np.isfinite(x)
+    if not bad.any():
+        return []
+    bad &= (np.arange(x.shape[1]) < steps[:, None])[:, :, None]
     if not bad.any():
         return []
     row, step, channel = (int(i) for i in np.unravel_index(int(bad.argmax()), bad.shape))

@@ -65,7 +65,8 @@ def _odd_line(opened: Callable[[], IO[bytes]], shown: str) -> str | None:
     number, length = odd[0]
     return (
         f"{shown}: ragged rows: line {number} has {length} values, expected {usual} as in most lines "
-        f"({len(odd)} such lines); the file is cut off, or its samples differ in length, which is not built yet"
+        f"({len(odd)} such lines); the file is cut off, or it has samples of different length, which have to be filled "
+        "up with NaN here"
     )
 
 

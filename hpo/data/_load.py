@@ -12,6 +12,7 @@ import numpy as np
 from hpo import folders
 from hpo.data import _cache
 from hpo.data._dataset import Dataset, Part, class_counts
+from hpo.data._lengths import lengths
 from hpo.errors import DataError, UsageError, nearest
 
 # Part of the key under which a parsed file is remembered: raise it when a source reads the same file differently.
@@ -26,11 +27,15 @@ class Loaded:
         name: for humans.
         sha256: hash of the content, which names the cache's folders.
         classes: class names in label order. channels: channel names.
-        shape: (timesteps, channels) of every sample.
+        shape: (timesteps, channels) of every sample, padding included.
         train: arrays of the training part, memory-mapped and read-only.
         n_test: samples of the test part; 0 where there is none.
         class_counts_train, class_counts_test: samples of each class; the latter is empty where there is no test part.
         test_groups: sorted groups of the test part, for example subjects; None where there are none.
+        padded: samples differ in length.
+        lengths_train, lengths_test: time steps of the shortest and of the longest sample; the latter None where there
+            is no test part.
+        cut_test: test samples that lost their end, being longer than all of training.
     """
 
     name: str
@@ -43,6 +48,10 @@ class Loaded:
     class_counts_train: tuple[int, ...]
     class_counts_test: tuple[int, ...]
     test_groups: tuple[int, ...] | None
+    padded: bool
+    lengths_train: tuple[int, int]
+    lengths_test: tuple[int, int] | None
+    cut_test: int
 
 
 @dataclass(frozen=True)
@@ -166,6 +175,10 @@ def _look_up(cache: Path, record: Path) -> Loaded | None:
         class_counts_train=tuple(meta["train"]["class_counts"]),
         class_counts_test=tuple(test["class_counts"]) if test else (),
         test_groups=tuple(test["groups"]) if test and test["groups"] is not None else None,
+        padded=meta["padded"],
+        lengths_train=(meta["train"]["lengths"][0], meta["train"]["lengths"][1]),
+        lengths_test=(test["lengths"][0], test["lengths"][1]) if test else None,
+        cut_test=test["cut"] if test else 0,
     )
 
 
@@ -176,11 +189,12 @@ def _store(cache: Path, dataset: Dataset) -> None:
         "classes": dataset.classes,
         "channels": dataset.channels,
         "shape": dataset.train.x.shape[1:],
+        "padded": dataset.padded,
     }
     test: _cache.Json | None = None
     if dataset.test is not None:
         held_out = dataset.test
-        test = _about(held_out, dataset.classes)
+        test = {**_about(held_out, dataset.classes), "cut": dataset.cut}
 
         def write_test(folder: Path) -> None:
             _cache.write_meta(folder, dataset.sha256, _cache.write_part(folder, held_out), {**common, "test": test})
@@ -198,6 +212,12 @@ def _store(cache: Path, dataset: Dataset) -> None:
 
 
 def _about(part: Part, classes: tuple[str, ...]) -> _cache.Json:
-    """What the note says of a part; `groups` are the distinct ones, sorted."""
+    """What the note says of a part; `groups` are the distinct ones, sorted, `lengths` the shortest and the longest."""
     groups = None if part.groups is None else [int(g) for g in np.unique(part.groups)]
-    return {"samples": len(part.y), "class_counts": class_counts(part.y, len(classes)), "groups": groups}
+    steps = lengths(part.x)
+    return {
+        "samples": len(part.y),
+        "class_counts": class_counts(part.y, len(classes)),
+        "groups": groups,
+        "lengths": [int(steps.min()), int(steps.max())],
+    }

@@ -7,8 +7,16 @@ from hpo.data._dataset import Dataset, make_dataset
 from hpo.data._files import read_ts, sha256_of
 from hpo.errors import DataError, MissingExtra, nearest
 
-SETS = ("ACSF1", "ArrowHead", "BasicMotions", "GunPoint", "ItalyPowerDemand", "OSULeaf", "UnitTest")
-VARIABLE_LENGTH = ("JapaneseVowels",)
+SETS = (
+    "ACSF1",
+    "ArrowHead",
+    "BasicMotions",
+    "GunPoint",
+    "ItalyPowerDemand",
+    "JapaneseVowels",
+    "OSULeaf",
+    "UnitTest",
+)
 
 
 def read(path: Path | None, name: str | None) -> Dataset:
@@ -19,7 +27,7 @@ def read(path: Path | None, name: str | None) -> Dataset:
         name: one of `SETS`.
 
     Raises:
-        DataError: a path, no name or an unknown one (with the nearest known), or one of variable length.
+        DataError: a path, no name or an unknown one (with the nearest known).
         MissingExtra: aeon is not installed.
     """
     train, test = _files(path, name)
@@ -43,8 +51,6 @@ def _files(path: Path | None, name: str | None) -> tuple[Path, Path]:
         raise DataError(f"bundled data sets come with aeon and take no path, got {path}; give a name instead")
     if name is None:
         raise DataError(f"bundled needs a name: {', '.join(SETS)}")
-    if name in VARIABLE_LENGTH:
-        raise DataError(f"{name}: its samples differ in length, and variable length is not built yet")
     if name not in SETS:
         raise DataError(f"unknown bundled data set {name!r}: {nearest(name, SETS)}")
     spec = find_spec("aeon")  # finds it without importing it, which would take seconds

@@ -18,6 +18,7 @@ class DataRecord(_Record):
 
     Attributes:
         shape: (timesteps, channels) of one window.
+        padded: windows differ in length; the shorter ones end in steps of NaN.
         n_train: windows outside the test part.
         sha256: of the data set. split_sha256: of the split of its training part.
     """
@@ -26,6 +27,7 @@ class DataRecord(_Record):
     sha256: str
     split_sha256: str
     shape: tuple[int, int]
+    padded: bool = False
     n_train: int
     classes: tuple[str, ...]
 

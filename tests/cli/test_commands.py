@@ -159,6 +159,10 @@ def test_no_launch_holds_tensorflow(launched: Launched) -> None:
                 "SHA-256 +[0-9a-f]",
             ],
         ),
+        (
+            ("data", "show", "bundled", "JapaneseVowels"),
+            ["26 time steps x 12", "padded: 7 to 26 time steps are there, in the test part 7 to 26 .1 longer cut"],
+        ),
         (("check", "STUDY", "--no-sizes"), ["study +tiny", "split +by stratified", "family +lstm", "fixed: units=8"]),
         (("launch", "STUDY", "--dry-run"), ["study +tiny", "one worker on this machine: \\d+ trials at a time"]),
     ],

@@ -16,6 +16,7 @@ PUBLISHED = {
     "BasicMotions": (40, 40, 100, 6, 4),
     "GunPoint": (50, 150, 150, 1, 2),
     "ItalyPowerDemand": (67, 1029, 24, 1, 2),
+    "JapaneseVowels": (270, 370, 26, 12, 9),
     "OSULeaf": (200, 242, 427, 1, 6),
     "UnitTest": (20, 22, 24, 1, 2),
 }
@@ -48,6 +49,16 @@ def test_published_shapes(name: str) -> None:
     assert data.train.groups is None
 
 
+def test_variable_length(tmp_path: Path) -> None:
+    """JapaneseVowels has 7 to 26 steps to train on, as published, and test samples of up to 29, one of which is cut."""
+    data = load("bundled", path=None, name="JapaneseVowels", cache=tmp_path)
+    assert (data.padded, data.shape) == (True, (26, 12))
+    assert (data.lengths_train, data.lengths_test, data.cut_test) == ((7, 26), (7, 26), 1)
+    valid = ~np.isnan(data.train.x)
+    np.testing.assert_array_equal(valid.all(axis=2), valid.any(axis=2))  # a step is there or not
+    assert int(valid[:, :, 0].sum()) == 4274
+
+
 def test_class_names_keep_their_spelling() -> None:
     """Class names are spelt as in the file, which aeon turns into lower case."""
     assert bundled.read(None, "BasicMotions").classes == ("Badminton", "Running", "Standing", "Walking")
@@ -67,13 +78,12 @@ def test_values_stay_where_they_were() -> None:
     [
         (None, None, "bundled needs a name: ACSF1, ArrowHead"),
         (None, "BasicMotion", "unknown bundled data set 'BasicMotion': did you mean 'BasicMotions'"),
-        (None, "JapaneseVowels", "variable length is not built yet"),
         (None, "../GunPoint", "unknown bundled data set"),
         (Path("somewhere"), "GunPoint", "take no path, got somewhere"),
     ],
 )
 def test_refusals(path: Path | None, name: str | None, message: str) -> None:
-    """A missing or unknown name, variable length and a needless path are refused with what to do."""
+    """A missing or unknown name and a needless path are refused with what to do."""
     with pytest.raises(DataError, match=message):
         bundled.read(path, name)
     with pytest.raises(DataError, match=message):

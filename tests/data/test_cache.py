@@ -41,7 +41,7 @@ def test_note_says_what_is_there(pair: Path, cache: Path) -> None:
     folder = cache / "data" / data.sha256
     note = json.loads((folder / "meta.json").read_text())
     assert note["name"] == "Tiny"
-    assert note["train"] == {"samples": 12, "class_counts": [6, 6], "groups": None}
+    assert note["train"] == {"samples": 12, "class_counts": [6, 6], "groups": None, "lengths": [8, 8]}
     assert note["test"]["class_counts"] == [3, 3]
     assert note["files"] == {
         name: {"bytes": (folder / name).stat().st_size, "sha256": _cache.file_sha256(folder / name)}
@@ -187,7 +187,7 @@ def test_damaged_record_is_ignored(pair: Path, cache: Path, reads: list[str], te
 def test_other_format_is_rebuilt(pair: Path, cache: Path, reads: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """An entry that another version of the cache's format wrote is not trusted but rebuilt."""
     get(pair, cache)
-    monkeypatch.setattr(_cache, "FORMAT", 2)
+    monkeypatch.setattr(_cache, "FORMAT", _cache.FORMAT + 1)
     assert get(pair, cache).n_test == 6
     assert len(reads) == 2
 

@@ -84,7 +84,10 @@ def test_groups_go_with_their_samples(cache: Path, tmp_path: Path) -> None:
     """Groups are cut like samples and come back with each part."""
     groups = np.array([1, 1, 2, 2, 3, 3], dtype=np.int64)
     train = Part(np.zeros((6, 2, 1), dtype=np.float32), np.array([0, 1] * 3, dtype=np.int64), groups)
-    data = Loaded("tiny", "a" * 64, ("0", "1"), ("c",), (2, 1), train, 0, (3, 3), (), None)
+    data = Loaded(
+        "tiny", "a" * 64, ("0", "1"), ("c",), (2, 1), train, 0, (3, 3), (), None,
+        padded=False, lengths_train=(2, 2), lengths_test=None, cut_test=0,
+    )  # fmt: skip
     split = split_of(data, by="group", stopping=0.0)
     (fold,) = prepare(data, split, cache)
     validation = open_part(fold.validation).groups
