@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hpo import __version__, data, models, study
+from hpo import __version__, data, models, samplers, study
 from hpo.data.split import Split, make_split
 from hpo.errors import DataError, StudyFileError
 from hpo.resolve import resolve_all
@@ -51,6 +51,7 @@ def prepare(path: Path, cache: Path) -> Prepared:
     Raises:
         StudyFileError: mistakes in the file, among them settings that these data do not allow.
         DataError: the data are missing, damaged, or cannot be split as asked.
+        MissingExtra: the data or the sampler need a library that is not installed.
     """
     definition = study.load(path)
     source = definition.data
@@ -108,6 +109,8 @@ def _spaces(path: Path, definition: StudyDef, loaded: data.Loaded, n_train: int)
         for family, space in spaces.items():
             for reason in _impossible(family, space, loaded.shape, n_classes):
                 problems.append(f"space ({family}): {reason}")
+    if not problems:
+        problems = samplers.get(definition.search.sampler).unfit(spaces, [definition.train.metric])
     if problems:
         raise StudyFileError(str(path), problems)
     return spaces

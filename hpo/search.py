@@ -12,11 +12,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import cast
 
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import Trial, TrialState
 
 from hpo.errors import StorageError
 from hpo.scores import METRICS, Direction
-from hpo.space import Choice, Domain, Fixed, Float, Int, Params, Scalar, Space, clip, counts, order
+from hpo.space import Choice, Domain, Fixed, Float, Int, Params, Scalar, Space, clip, counts, order, searched
 from hpo.trial import Cause, Result
 
 FAMILY = "family"
@@ -106,23 +107,43 @@ def _fill(space: Space, value: Callable[[str, Domain], Scalar]) -> Params:
     params: Params = {}
     for name in order(space):
         domain = space[name]
-        searched = not isinstance(domain, Fixed) and counts(domain, params)
-        params[name] = value(name, domain) if searched else domain.default
+        asked = not isinstance(domain, Fixed) and counts(domain, params)
+        params[name] = value(name, domain) if asked else domain.default
     return params
 
 
 def _ask(trial: Trial, name: str, domain: Domain) -> Scalar:
+    match distribution := _distribution(domain):
+        case FloatDistribution():
+            return trial.suggest_float(name, distribution.low, distribution.high, log=distribution.log)
+        case IntDistribution():
+            low, high = distribution.low, distribution.high
+            return trial.suggest_int(name, low, high, step=distribution.step, log=distribution.log)
+        case _:
+            return cast(Scalar, trial.suggest_categorical(name, distribution.choices))
+
+
+def _distribution(domain: Domain) -> FloatDistribution | IntDistribution | CategoricalDistribution:
     match domain:
         case Float():
-            return trial.suggest_float(name, domain.low, domain.high, log=domain.log)
+            return FloatDistribution(domain.low, domain.high, log=domain.log)
         case Int():
             # Optuna lowers `high` to the last step by itself, with a warning
             high = domain.high - (domain.high - domain.low) % domain.step
-            return trial.suggest_int(name, domain.low, high, step=domain.step, log=domain.log)
+            return IntDistribution(domain.low, high, log=domain.log, step=domain.step)
         case Choice():
-            return cast(Scalar, trial.suggest_categorical(name, domain.values))
+            return CategoricalDistribution(domain.values)
         case Fixed():
-            return domain.default
+            return CategoricalDistribution((domain.default,))
+
+
+def distributions(spaces: Spaces) -> dict[str, BaseDistribution]:
+    """Every Optuna parameter that a trial may have, conditional ones too, sorted by name."""
+    found: dict[str, BaseDistribution] = {FAMILY: CategoricalDistribution(sorted(spaces))} if len(spaces) > 1 else {}
+    for family, space in spaces.items():
+        prefix = _prefix(family, spaces)
+        found |= {prefix + name: _distribution(domain) for name, domain in searched(space).items()}
+    return dict(sorted(found.items()))
 
 
 def mark(trial: Trial, infeasible: bool) -> None:

@@ -6,12 +6,14 @@ A sampler is made anew for every trial (docs/decisions/0005): what it has to rem
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Protocol, cast
 
 import numpy as np
 from optuna.samplers import BaseSampler
 
 from hpo import folders
+from hpo.errors import MissingExtra
 from hpo.search import Spaces
 
 
@@ -32,7 +34,11 @@ class Sampler(Protocol):
     """What a module of this folder offers."""
 
     def unfit(self, spaces: Spaces, metrics: Sequence[str]) -> list[str]:
-        """Why it cannot search these spaces by these metrics: sentences that open with the key. Empty if it can."""
+        """Why it cannot search these spaces by these metrics: sentences that open with the key. Empty if it can.
+
+        Raises:
+            MissingExtra: it needs a library that is not installed.
+        """
 
     def size(self, spaces: Spaces) -> int | None:
         """How many different settings it proposes before it has no more; None means that it never ends."""
@@ -54,6 +60,16 @@ def names() -> list[str]:
 def get(name: str) -> Sampler:
     """The sampler of that name, one of `names`."""
     return cast(Sampler, import_module(f"{__name__}.{name}"))
+
+
+def needs(library: str, extra: str, name: str) -> None:
+    """Refuses a sampler whose library is not installed, without importing it.
+
+    Raises:
+        MissingExtra: it is not.
+    """
+    if find_spec(library) is None:
+        raise MissingExtra(library, extra, f"The sampler {name!r}")
 
 
 def seeds(*, study: int, trial: int) -> Seeds:
