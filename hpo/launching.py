@@ -71,10 +71,30 @@ def work(name: str, *, slots: int | None, storage: str, artifacts: Path, cache: 
         MissingExtra, StorageError: no trial could end well here.
     """
     with Store(storage) as store:
-        threads = store.study(name).definition.train.threads
-        _check_machine(artifacts)
-        to_start = local.plan(name, slots=slots, threads=threads, artifacts=artifacts, cache=cache)
+        return local.start(_plan_here(store, name, slots, artifacts, cache), store, times)
+
+
+def attend(
+    store: Store,
+    name: str,
+    *,
+    slots: int | None,
+    artifacts: Path,
+    cache: Path,
+    times: Times,
+    console: Console,
+) -> int:
+    """Works like `work`, and shows how the study goes on. Returns the exit code."""
+    to_start = _plan_here(store, name, slots, artifacts, cache)
+    with Store(store.url) as beside, Watch(beside, name, console):
         return local.start(to_start, store, times)
+
+
+def _plan_here(store: Store, name: str, slots: int | None, artifacts: Path, cache: Path) -> Plan:
+    """One supervisor on this machine, for a study that exists."""
+    threads = store.study(name).definition.train.threads
+    _check_machine(artifacts)
+    return local.plan(name, slots=slots, threads=threads, artifacts=artifacts, cache=cache)
 
 
 def _check_machine(artifacts: Path) -> None:
