@@ -1,6 +1,7 @@
 """The commands: each parses, calls one function and prints. Heavy imports wait until a command needs them."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,10 +22,13 @@ from hpo.console import (
     start_log,
     storage_option,
     study_file_argument,
-    times_options,
+    worker_options,
 )
 from hpo.errors import UsageError
 from hpo.folders import names
+
+if TYPE_CHECKING:
+    from hpo.launch import Wish
 from hpo.formats import to_json
 
 
@@ -66,56 +70,42 @@ def check(study_file: Path, cache: Path, sizes: bool, as_json: bool) -> None:
 
 @main.command(epilog=example("hpo launch studies/quickstart.toml --workers 2"))
 @study_file_argument
-@option("--workers", type=click.IntRange(min=1), help="Trials at a time.  [default: cores / threads]")
+@option("--workers", type=click.IntRange(min=1), help="Trials at a time.  [default: GPUs, else cores / threads]")
 @option("--on", type=click.Choice(names("launch")), default="local", show_default=True, help="Where to work.")
-@storage_option
-@artifacts_option
-@cache_option
-@times_options
+@worker_options
 @option("--dry-run", is_flag=True, help="Print the plan and change nothing but the data cache.")
-def launch(
-    study_file: Path,
-    workers: int | None,
-    on: str,
-    storage: str,
-    artifacts: Path,
-    cache: Path,
-    dry_run: bool,
-    **times: float,
-) -> None:
+def launch(study_file: Path, workers: int | None, on: str, dry_run: bool, **wishes: Any) -> None:
     """Creates or resumes a study and works on it until its budget has ended.
 
     Ctrl-C finishes what runs and leaves; a second Ctrl-C leaves at once. Run the same command again and it goes on
     where it stopped; run it twice at once and the second one adds its slots.
     """
     from hpo import checking, launching
+    from hpo import launch as launchers
     from hpo.prepare import prepare
 
     log.info("reading %s and its data ...", study_file)
-    prepared = prepare(study_file, cache)
+    prepared = prepare(study_file, wishes["cache"])
+    wish = _wish(prepared.definition.name, workers, prepared.definition.train.threads, **wishes)
     if dry_run:
-        plan = launching.plan(prepared, on, slots=workers, artifacts=artifacts, cache=cache)
+        plan = launchers.get(on).plan(wish)
         console().print(checking.table(checking.plan(prepared, sizes=False)))
         for line in plan.lines:
             click.echo(line)
+        click.echo(plan.script, nl=False)
         return
-    code = launching.run(
-        prepared,
-        on,
-        slots=workers,
-        storage=storage,
-        artifacts=artifacts,
-        cache=cache,
-        times=_make_times(times),
-        console=console(err=True),
-    )
-    _finish(prepared.definition.name, storage, code)
+    code = launching.run(prepared, on, wish, console(err=True))
+    _finish(prepared.definition.name, wish.storage, code)
 
 
-def _make_times(times: dict[str, float]) -> settings.Times:
-    if times["renew"] >= times["lease"]:
-        raise UsageError(f"--renew is {times['renew']:g} s; accepted: less than --lease, {times['lease']:g} s")
-    return settings.Times(**times)
+def _wish(study: str, workers: int | None, threads: int = 1, **wishes: Any) -> "Wish":
+    """What the options of `launch` and `worker` ask for."""
+    from hpo.launch import Wish
+
+    times = settings.Times(**{name: wishes.pop(name) for name in ("grace", "renew", "lease")})
+    if times.renew >= times.lease:
+        raise UsageError(f"--renew is {times.renew:g} s; accepted: less than --lease, {times.lease:g} s")
+    return Wish(study=study, workers=workers, threads=threads, times=times, **wishes)
 
 
 def _finish(name: str, storage: str, code: int) -> None:
@@ -129,68 +119,13 @@ def _finish(name: str, storage: str, code: int) -> None:
 
 @main.command(epilog=example("hpo worker quickstart --slots 2"))
 @name_argument
-@option("--slots", type=click.IntRange(min=1), help="Trials at a time.  [default: cores / threads]")
-@storage_option
-@artifacts_option
-@cache_option
-@times_options
-def worker(name: str, slots: int | None, storage: str, artifacts: Path, cache: Path, **times: float) -> None:
+@option("--slots", type=click.IntRange(min=1), help="Trials at a time.  [default: GPUs, else cores / threads]")
+@worker_options
+def worker(name: str, slots: int | None, **wishes: Any) -> None:
     """Works on a study that somebody launched, until all of its budget has ended."""
     from hpo import launching
 
-    code = launching.work(
-        name, slots=slots, storage=storage, artifacts=artifacts, cache=cache, times=_make_times(times)
-    )
-    click.get_current_context().exit(code)
-
-
-@main.command(epilog=example("hpo evaluate quickstart --top 3 --seeds 5"))
-@name_argument
-@option("--top", type=click.IntRange(min=1), default=3, show_default=True, help="Configurations to compare.")
-@option("--seeds", type=click.IntRange(min=1), default=5, show_default=True, help="Fresh seeds for each of them.")
-@option("--workers", type=click.IntRange(min=1), help="Trainings at a time.  [default: cores / threads]")
-@storage_option
-@artifacts_option
-@cache_option
-@times_options
-@option("--dry-run", is_flag=True, help="Print what would be trained, and change nothing.")
-@json_option
-def evaluate(
-    name: str,
-    top: int,
-    seeds: int,
-    workers: int | None,
-    storage: str,
-    artifacts: Path,
-    cache: Path,
-    dry_run: bool,
-    as_json: bool,
-    **times: float,
-) -> None:
-    """The honest winner: the best configurations of a study again, on fresh seeds.
-
-    Any `hpo worker NAME/evaluate` helps. Interrupted or killed, the same command goes on where it stopped.
-    """
-    from hpo.evaluation import flow
-    from hpo.evaluation.page import page, plan_table
-    from hpo.store import Store
-
-    asked = flow.Asked(top=top, seeds=seeds)
-    with Store(storage) as store:
-        if dry_run:
-            plan = flow.plan(store, name, asked)
-            if as_json:
-                emit(plan)
-            else:
-                console().print(plan_table(plan))
-            return
-        here = flow.Here(workers, artifacts, cache, _make_times(times), console(err=True))
-        outcome = flow.evaluate(store, name, asked, here)
-    if outcome.report is not None and as_json:
-        emit(outcome.report)
-    elif outcome.report is not None:
-        console().print(page(outcome.report))
-    click.get_current_context().exit(outcome.code)
+    click.get_current_context().exit(launching.work(_wish(name, slots, **wishes)))
 
 
 @main.command(epilog=example("hpo migrate --storage postgresql://hpo@db.example/hpo"))
@@ -328,22 +263,13 @@ def data_list(cache: Path, as_json: bool) -> None:
 @click.argument("source")
 @click.argument("where", metavar="PATH_OR_NAME")
 @option("--name", help="Which data set of a folder (source ucr).")
-@option(
-    "--set",
-    "keys",
-    envvar="HPO_DATA_SHOW_SET",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Another key of [data], as in a study file.",
-)
 @cache_option
 @json_option
-def data_show(source: str, where: str, name: str | None, keys: tuple[str, ...], cache: Path, as_json: bool) -> None:
+def data_show(source: str, where: str, name: str | None, cache: Path, as_json: bool) -> None:
     """One data set: sizes, classes, channels, groups, SHA-256."""
     from hpo import checking
 
-    named = {} if name is None else {"name": name}
-    found = checking.data_summary(source, where, named | checking.keys(keys), cache)
+    found = checking.data_summary(source, where, name, cache)
     if as_json:
         emit(found)
     else:

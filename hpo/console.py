@@ -83,6 +83,23 @@ def times_options(function: F) -> F:
     return function
 
 
+def worker_options(function: F) -> F:
+    """The options of commands that start workers: where things lie, the times, the GPUs."""
+    function = option(
+        "--slots-per-gpu", type=click.IntRange(min=1), default=1, show_default=True, help="Trials at a time on one GPU."
+    )(function)
+    function = option(
+        "--gpus",
+        default="auto",
+        show_default=True,
+        metavar="[auto|none|LIST]",
+        help="auto: those of CUDA_VISIBLE_DEVICES, else all; LIST as nvidia-smi numbers them: 0,1.",
+    )(function)
+    for add in (times_options, cache_option, artifacts_option, storage_option):
+        function = add(function)
+    return function
+
+
 class _JsonLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         line = {"time": record.created, "level": record.levelname.lower(), "message": record.getMessage()}

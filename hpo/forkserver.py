@@ -21,6 +21,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from hpo.settings import show_gpus
 from hpo.trial import Cause, Epoch, Result, Started, Stop, TrialSpec, decode, encode
 
 REQUEST_LIMIT = 1 << 20  # bytes of one request
@@ -88,6 +89,8 @@ def run_child(request: dict[str, object], sock: socket.socket, forked: float, wo
     try:
         spec = TrialSpec.model_validate(request["spec"])
         _say(f"--- trial {spec.number}, attempt {spec.attempt}, seed {spec.seed}, pid {os.getpid()}")
+        if spec.device is not None:
+            show_gpus(spec.device)
         work.prepare(spec)
         channel.send(Started(seconds=time.monotonic() - forked))
 

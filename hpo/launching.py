@@ -1,7 +1,9 @@
 """What `hpo launch` and `hpo worker` do: the study's row, the workers, the last words."""
 
+import logging
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -11,48 +13,32 @@ from hpo import data
 from hpo import launch as launchers
 from hpo.errors import MissingExtra, StorageError
 from hpo.export import export
-from hpo.launch import Plan, local
+from hpo.launch import Wish, local
 from hpo.live import Watch
 from hpo.prepare import Prepared, versions
 from hpo.render import score, summary_line
-from hpo.settings import Times
 from hpo.store import Store, on_server
 
-
-def plan(prepared: Prepared, place: str, *, slots: int | None, artifacts: Path, cache: Path) -> Plan:
-    """What a launch would start."""
-    threads = prepared.definition.train.threads
-    launcher = launchers.get(place)
-    return launcher.plan(prepared.definition.name, slots=slots, threads=threads, artifacts=artifacts, cache=cache)
+log = logging.getLogger(__name__)
 
 
-def run(
-    prepared: Prepared,
-    place: str,
-    *,
-    slots: int | None,
-    storage: str,
-    artifacts: Path,
-    cache: Path,
-    times: Times,
-    console: Console,
-) -> int:
+def run(prepared: Prepared, place: str, wish: Wish, console: Console) -> int:
     """Creates or resumes the study, starts its workers, shows progress until they leave. Returns the exit code.
 
     Raises:
         MissingExtra, StorageError: no trial could end well here; nothing was created.
     """
     if place == "local":
-        _check_machine(artifacts)
-    name = prepared.definition.name
-    to_start = plan(prepared, place, slots=slots, artifacts=artifacts, cache=cache)
+        _check_machine(wish.artifacts)
+    name, storage = prepared.definition.name, wish.storage
+    to_start = launchers.get(place).plan(wish)
     with Store(storage, create=not on_server(storage)) as store:
-        data.prepare(prepared.data, prepared.split, cache)
+        data.prepare(prepared.data, prepared.split, wish.cache)
         _, new = store.create(prepared.definition, spaces=prepared.spaces, data=prepared.record, versions=versions())
         for line in (_greeting(store, name, new), *to_start.lines):
             console.print(line, soft_wrap=True)
         with Store(storage) as beside, Watch(beside, name, console):
-            return launchers.get(place).start(to_start, store, times)
+            return launchers.get(place).start(to_start, store)
 
 
 def _greeting(store: Store, name: str, new: bool) -> str:
@@ -64,37 +50,22 @@ def _greeting(store: Store, name: str, new: bool) -> str:
     return f"study {name}: new" if new else f"study {name}: going on. {summary_line(before)}"
 
 
-def work(name: str, *, slots: int | None, storage: str, artifacts: Path, cache: Path, times: Times) -> int:
+def work(wish: Wish) -> int:
     """One supervisor on this machine for a study that exists. Returns the exit code.
+
+    Args:
+        wish: its `threads` are the study's, whatever stands there.
 
     Raises:
         MissingExtra, StorageError: no trial could end well here.
     """
-    with Store(storage) as store:
-        return local.start(_plan_here(store, name, slots, artifacts, cache), store, times)
-
-
-def attend(
-    store: Store,
-    name: str,
-    *,
-    slots: int | None,
-    artifacts: Path,
-    cache: Path,
-    times: Times,
-    console: Console,
-) -> int:
-    """Works like `work`, and shows how the study goes on. Returns the exit code."""
-    to_start = _plan_here(store, name, slots, artifacts, cache)
-    with Store(store.url) as beside, Watch(beside, name, console):
-        return local.start(to_start, store, times)
-
-
-def _plan_here(store: Store, name: str, slots: int | None, artifacts: Path, cache: Path) -> Plan:
-    """One supervisor on this machine, for a study that exists."""
-    threads = store.study(name).definition.train.threads
-    _check_machine(artifacts)
-    return local.plan(name, slots=slots, threads=threads, artifacts=artifacts, cache=cache)
+    with Store(wish.storage) as store:
+        threads = store.study(wish.study).definition.train.threads
+        _check_machine(wish.artifacts)
+        to_start = local.plan(replace(wish, threads=threads))
+        for line in to_start.lines:
+            log.info("%s", line)
+        return local.start(to_start, store)
 
 
 def _check_machine(artifacts: Path) -> None:

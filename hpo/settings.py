@@ -51,6 +51,16 @@ def child_environment() -> dict[str, str]:
     return env
 
 
+def visible_gpus() -> str | None:
+    """CUDA_VISIBLE_DEVICES as a scheduler or a person set it for this process; None where nobody did."""
+    return os.environ.get("CUDA_VISIBLE_DEVICES")
+
+
+def show_gpus(device: str) -> None:
+    """Lets this process see one GPU, or none for "". In time only before TensorFlow executes its first operation."""
+    os.environ["CUDA_VISIBLE_DEVICES"] = device
+
+
 def cores() -> int:
     """Cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):

@@ -4,14 +4,17 @@ Runs in a thread of the supervisor. What the supervisor wants of all its slots s
 """
 
 import logging
+import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hpo.cgroup import oom_kills
 from hpo.child import Child, ChildStartError, Closed, ForkServer
 from hpo.errors import HpoError, StorageError
+from hpo.gpus import roomier
 from hpo.settings import Times
 from hpo.store import Claim, Claims, Idle, Over
 from hpo.trial import Cause, Epoch, Result, Started, TrialSpec
@@ -51,11 +54,18 @@ class Wishes:
 
 @dataclass
 class Running:
-    """A claim whose child a slot attends to. Times are the monotonic clock's."""
+    """A claim whose child a slot attends to. Times are the monotonic clock's.
+
+    Attributes:
+        device: value of CUDA_VISIBLE_DEVICES for the child, or None.
+        oom_kills: see `cgroup.oom_kills`, before the child started.
+    """
 
     claim: Claim
     began: float
     heard: float
+    device: str | None = None
+    oom_kills: int | None = None
     started: bool = False
     lost: bool = False
     told: Cause | None = None
@@ -73,6 +83,8 @@ class Slot:
         artifacts: folder of all trials' files.
         times: see `Times`.
         wishes: shared with the supervisor and the other slots.
+        device: value of CUDA_VISIBLE_DEVICES for its trials; None leaves it as it is.
+        devices: those of all slots of the worker.
     """
 
     def __init__(
@@ -83,6 +95,8 @@ class Slot:
         artifacts: Path,
         times: Times,
         wishes: Wishes,
+        device: str | None = None,
+        devices: Sequence[str | None] = (),
     ) -> None:
         self._claims = claims
         self._server = server
@@ -90,6 +104,8 @@ class Slot:
         self._artifacts = artifacts
         self._times = times
         self._wishes = wishes
+        self._device = device
+        self._devices = devices
         self.running: Running | None = None
         """What it attends to now: the supervisor renews its lease, and says so here when the lease is lost."""
 
@@ -112,25 +128,50 @@ class Slot:
             self._wishes.fail(HpoError(f"the supervisor has a bug: {error!r}"))
 
     def _train(self, claim: Claim) -> None:
-        now = time.monotonic()
-        running = self.running = Running(claim=claim, began=now, heard=now)
         try:
-            child = self._start(claim)
-            if child is None:
-                return
-            running.began = running.heard = time.monotonic()  # the server's own start is not the trial's time
-            self._attend(running, child)
-            child.kill()  # a child that sent its result and does not end
-            child.wait()
-            self._end(running, child)
+            tried = self._try(claim, self._device)
+            if tried is not None and (roomy := self._second_chance(tried[0])) is not None:
+                tried = self._try(claim, roomy)
+            if tried is not None:
+                self._end(*tried)
         finally:
             self.running = None
 
-    def _start(self, claim: Claim) -> Child | None:
+    def _try(self, claim: Claim, device: str | None) -> tuple[Running, Child] | None:
+        """Trains a claimed trial on `device`. None when there was no process, and the trial was given back."""
+        now = time.monotonic()
+        running = self.running = Running(claim, began=now, heard=now, device=device, oom_kills=oom_kills())
+        child = self._start(running)
+        if child is None:
+            return None
+        running.began = running.heard = time.monotonic()  # the server's own start is not the trial's time
+        self._attend(running, child)
+        child.kill()  # a child that sent its result and does not end
+        child.wait()
+        return running, child
+
+    def _second_chance(self, running: Running) -> str | None:
+        """A GPU to try the trial on once more: it ran out of memory while other processes held some of its own GPU's.
+
+        Which GPU a trial got is no property of its parameters, and nothing that the sampler should learn.
+        """
+        if running.result is None or running.result.cause is not Cause.OUT_OF_MEMORY or not running.device:
+            return None
+        roomy = roomier(running.device, self._devices)
+        if roomy is not None:
+            number = running.claim.number
+            log.warning(
+                "trial %d: no memory left on %s, which is shared; once more on %s", number, running.device, roomy
+            )
+        return roomy
+
+    def _start(self, running: Running) -> Child | None:
         """A process for the trial; None when there was none this time, and the trial was given back."""
+        claim = running.claim
         folder = self._artifacts / claim.artifacts
+        spec = self._specify(claim).model_copy(update={"device": running.device})
         try:
-            return self._server.start(self._specify(claim), folder / "log.txt")
+            return self._server.start(spec, folder / "log.txt")
         except ChildStartError as error:
             self._give_up_start(claim, error)
             return None
@@ -226,6 +267,8 @@ class Slot:
             log.warning("trial %d was taken over by another worker", claim.number)
         elif self._wishes.abort.is_set():
             self._claims.release(claim, lost=False)
+        elif child.status == -signal.SIGKILL and (oom_kills() or 0) > (running.oom_kills or 0):
+            self._claims.finish(claim, Result(cause=Cause.OUT_OF_MEMORY, detail="the kernel killed it for its memory"))
         elif not running.started:
             where = self._artifacts / claim.artifacts / "log.txt"
             self._give_up_start(

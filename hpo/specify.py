@@ -63,5 +63,4 @@ def recorded(record: StudyRecord, trial: TrialRecord) -> Claim:
         training=training,
         artifacts=trial.artifacts,
         taken_over=False,
-        given=trial.given,
     )

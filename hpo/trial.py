@@ -78,6 +78,7 @@ class TrialSpec(_Value):
         classes: class names in label order.
         artifacts: folder that the trial may write its files into.
         keep_model: write the trained model of the last fold into `artifacts`, as `MODEL`.
+        device: what CUDA_VISIBLE_DEVICES is set to before TensorFlow looks at a GPU; None leaves it as it is.
     """
 
     study: str
@@ -92,6 +93,7 @@ class TrialSpec(_Value):
     classes: tuple[str, ...]
     artifacts: str
     keep_model: bool = False
+    device: str | None = None
 
 
 class Epoch(_Value):

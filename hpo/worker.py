@@ -11,6 +11,7 @@ import threading
 import time
 import uuid
 from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 
 from hpo import data
@@ -34,7 +35,7 @@ class Supervisor:
     Args:
         store: the study's database.
         name: of the study.
-        slots: trials at a time.
+        devices: one for each slot: the value of CUDA_VISIBLE_DEVICES for its trials, None to leave it as it is.
         artifacts, cache: folders for the trials' files and the arrays.
         times: see `Times`; tests pass shorter ones.
         server: starts children; tests pass one that trains nothing.
@@ -48,7 +49,7 @@ class Supervisor:
         store: Store,
         name: str,
         *,
-        slots: int,
+        devices: Sequence[str | None],
         artifacts: Path,
         cache: Path,
         times: Times | None = None,
@@ -63,8 +64,17 @@ class Supervisor:
         self._claims = Claims(store, name, self.worker, self._times, give_up=self._wishes.abort)
         self._parts = data.parts(self._claims.record.data.split_sha256, cache.resolve())
         self._slots = [
-            Slot(self._claims, self._server, self._specify, self._artifacts, self._times, self._wishes)
-            for _ in range(slots)
+            Slot(
+                self._claims,
+                self._server,
+                self._specify,
+                self._artifacts,
+                self._times,
+                self._wishes,
+                device=device,
+                devices=devices,
+            )
+            for device in devices
         ]
         self._heard: deque[int] = deque()
         self._signal: int | None = None

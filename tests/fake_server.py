@@ -2,8 +2,10 @@
 
 Keys: epochs, pause (seconds per epoch), and lists of trial numbers: bug (raise), die (SIGKILL themselves in their
 first attempt), poison (SIGKILL themselves always), deaf (never look at orders), mute (say nothing after the start).
+hog (take memory without end).
+full: a list of GPUs on which every trial runs out of memory.
 stillborn: true ends every child before it comes to work.
-Every start is a line in the file FAKE_DIARY: number, attempt, pid.
+Every start is a line in the file FAKE_DIARY: number, attempt, pid, seed, and the GPU that it sees (- for none).
 """
 
 import json
@@ -30,7 +32,13 @@ def train(spec: TrialSpec, report: Callable[[Epoch], None], stop: Callable[[], C
     diary = os.environ.get("FAKE_DIARY")
     if diary:
         with open(diary, "a") as file:  # noqa: PTH123 - one write in append mode, whole even from two processes
-            file.write(f"{spec.number} {spec.attempt} {os.getpid()} {spec.seed}\n")
+            gpu = os.environ.get("CUDA_VISIBLE_DEVICES") or "-"
+            file.write(f"{spec.number} {spec.attempt} {os.getpid()} {spec.seed} {gpu}\n")
+    if os.environ.get("CUDA_VISIBLE_DEVICES") in PLAN.get("full", []):
+        return Result(cause=Cause.OUT_OF_MEMORY, detail="ResourceExhaustedError")
+    taken = []
+    while listed("hog", spec):
+        taken.append(bytearray(10 << 20))
     if listed("bug", spec):
         raise RuntimeError("planted bug")
     value = 1.0 - float(spec.training["learning_rate"])

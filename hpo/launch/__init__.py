@@ -3,14 +3,41 @@
 One file per place where workers can run; the name in `--on` is a module's name.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Protocol, cast
 
 from hpo.folders import names
+from hpo.gpus import AUTO
 from hpo.settings import Times
 from hpo.store import Store
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a person wants to be started.
+
+    Attributes:
+        study: name of the study.
+        storage: address of its database, as a person gave it.
+        workers: trials at a time on this machine, or workers elsewhere; None means what fits.
+        threads: of one trial.
+        gpus: "auto", "none", or which ones: see `hpo.gpus.find`.
+        slots_per_gpu: trials at a time on one GPU.
+        artifacts, cache: folders of the trials' files and of the arrays.
+        times: that the workers work by.
+    """
+
+    study: str
+    storage: str
+    workers: int | None
+    threads: int
+    artifacts: Path
+    cache: Path
+    gpus: str = AUTO
+    slots_per_gpu: int = 1
+    times: Times = field(default_factory=Times)
 
 
 @dataclass(frozen=True)
@@ -18,27 +45,30 @@ class Plan:
     """What a launcher is going to do.
 
     Attributes:
-        study: name of the study.
-        slots: trials at a time, over all workers that this launch starts.
-        artifacts, cache: folders of the trials' files and of the arrays.
-        lines: the plan in words, one per step, as `--dry-run` prints it.
+        wish: what it follows from.
+        lines: the plan in words, one per step.
+        devices: of workers on this machine: the GPU of each slot, see `hpo.gpus.deal`.
+        script: what is handed to a scheduler, whole, as `--dry-run` prints it; empty where there is none.
     """
 
-    study: str
-    slots: int
-    artifacts: Path
-    cache: Path
+    wish: Wish
     lines: tuple[str, ...]
+    devices: tuple[str | None, ...] = ()
+    script: str = ""
 
 
 class Launcher(Protocol):
     """What a module of this folder offers."""
 
-    def plan(self, study: str, *, slots: int | None, threads: int, artifacts: Path, cache: Path) -> Plan:
-        """What would be started. Pure: looks at the machine, changes nothing."""
+    def plan(self, wish: Wish) -> Plan:
+        """What would be started. Pure: looks at the machine, changes nothing.
 
-    def start(self, plan: Plan, store: Store, times: Times) -> int:
-        """Starts it and waits until the workers leave. Returns the exit code."""
+        Raises:
+            UsageError: it cannot be had in this place; the message says what can.
+        """
+
+    def start(self, plan: Plan, store: Store) -> int:
+        """Starts it and waits until the study has ended or the workers left. Returns the exit code."""
 
 
 def launcher_names() -> list[str]:

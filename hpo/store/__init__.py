@@ -3,18 +3,13 @@
 from hpo.store.catalogue import Store, best_trial
 from hpo.store.claims import Claims
 from hpo.store.connect import on_server, redacted
-from hpo.store.evaluations import Evaluations, give
 from hpo.store.records import (
     Best,
     Claim,
-    Configuration,
     DataRecord,
-    Evaluation,
-    Given,
     Idle,
     Orders,
     Over,
-    Plan,
     Status,
     StudyRecord,
     TrialRecord,
@@ -25,22 +20,16 @@ __all__ = [
     "Best",
     "Claim",
     "Claims",
-    "Configuration",
     "DataRecord",
-    "Evaluation",
-    "Evaluations",
-    "Given",
     "Idle",
     "Orders",
     "Over",
-    "Plan",
     "Status",
     "Store",
     "StudyRecord",
     "TrialRecord",
     "WorkerRecord",
     "best_trial",
-    "give",
     "on_server",
     "redacted",
 ]

@@ -12,12 +12,11 @@ from hpo.errors import DataError, HpoError, StudyFileError, UsageError, nearest
 from hpo.space import Space, to_json
 from hpo.store import schema, tables
 from hpo.store.connect import Lock, backend, open_storage, quiet_optuna, retried
-from hpo.store.records import SPACES, Best, DataRecord, Given, Status, StudyRecord, TrialRecord, Use, WorkerRecord
+from hpo.store.records import SPACES, Best, DataRecord, Status, StudyRecord, TrialRecord, Use, WorkerRecord
 from hpo.study import StudyDef
 from hpo.trial import Cause, Result
 
 ENDED = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
-GIVEN = "given"  # the user attribute of a trial that holds its `Given`
 
 
 class Store:
@@ -85,8 +84,7 @@ class Store:
         """Creates a study, or finds the one of that name again; returns it and whether it is new.
 
         An existing one takes over the free keys of the definition (budget, ...), forgets a request to stop, and
-        starts counting consecutive failures anew. Each family's published default is the first of its trials; a
-        sibling has none until somebody enqueues them.
+        starts counting consecutive failures anew. Each family's published default is the first of its trials.
 
         Raises:
             StudyFileError: the name belongs to a study with another definition; the message shows the differences.
@@ -96,7 +94,7 @@ class Store:
             existing = self._find(definition.name)
             if existing is not None:
                 self._agree(existing, definition, data)
-                self.resume(existing, definition)
+                self._resume(existing, definition)
                 return self.study(definition.name), False
             with quiet_optuna():
                 direction = search.direction(definition.train.metric)
@@ -113,7 +111,7 @@ class Store:
                     raise UsageError(
                         f"{self.place} has a study {definition.name!r} that hpo did not make; choose another name"
                     )
-                for family in () if definition.sibling else spaces:
+                for family in spaces:
                     params = search.default_params(spaces, family)
                     if params:
                         made.enqueue_trial(params, skip_if_exists=True)
@@ -157,8 +155,7 @@ class Store:
                     f"{new[:12]} now): its scores would not compare. Put the files back, or choose another name"
                 )
 
-    def resume(self, existing: StudyRecord, definition: StudyDef) -> None:
-        """Takes over what may change of a study's definition, and lets its workers go on. Under the study's lock."""
+    def _resume(self, existing: StudyRecord, definition: StudyDef) -> None:
         with self.rdb.engine.begin() as connection:
             connection.execute(
                 update(tables.studies)
@@ -342,11 +339,6 @@ def _detail(trial: TrialRecord) -> str:
     return "" if trial.outcome is None else trial.outcome.detail
 
 
-def given(attributes: Mapping[str, Any]) -> Given | None:
-    """What stands in a trial's user attributes; None for a trial of a search."""
-    return Given.model_validate(attributes[GIVEN]) if GIVEN in attributes else None
-
-
 def _study_record(row: Mapping[str, Any]) -> StudyRecord:
     return StudyRecord(
         study_id=row["study_id"],
@@ -374,7 +366,6 @@ def _trial_record(frozen: optuna.trial.FrozenTrial, row: Mapping[str, Any] | Non
         state=frozen.state.name.lower(),
         value=frozen.value,
         params=frozen.params,
-        given=given(frozen.user_attrs),
         last_step=last,
         last_value=None if last is None else frozen.intermediate_values[last],
         **ours,

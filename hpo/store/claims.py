@@ -21,7 +21,7 @@ from hpo.resolve import split_params
 from hpo.settings import Times
 from hpo.store import tables
 from hpo.store.books import Books, Row
-from hpo.store.catalogue import ENDED, Store, consecutive_failures, given
+from hpo.store.catalogue import ENDED, Store, consecutive_failures
 from hpo.store.connect import retried
 from hpo.store.lock import LockLostError
 from hpo.store.records import Claim, Idle, Orders, Over, StudyRecord
@@ -125,8 +125,6 @@ class Claims:
                 return self._lease_out(self._reattach(number), before, losses, last_step, still_held)
             if budget.trials is not None and ended + open_trials >= budget.trials:
                 return self._no_more(budget.trials, ended)
-            if self._record.definition.sibling and not any(t.state is State.WAITING for t in trials):
-                return Idle() if open_trials else Over(reason="trials")  # its trials are given, never asked for
             still_held()
             return self._lease_out(self._ask(trials), None, 0, NO_STEP, still_held)
 
@@ -177,8 +175,7 @@ class Claims:
     ) -> Claim:
         number = trial.number
         suggestion = search.suggest(trial, self._record.spaces)
-        decided = given(trial.user_attrs)
-        seed = decided.seed if decided else derive_seed(self._record.definition.split.seed, number)
+        seed = derive_seed(self._record.definition.split.seed, number)
         attempt = 1 if row is None else row["attempt"] + 1
         artifacts = f"{self._name}/{number}"
         still_held()  # the row below is what makes the trial ours
@@ -214,7 +211,6 @@ class Claims:
             training=training,
             artifacts=artifacts,
             taken_over=row is not None,
-            given=decided,
         )
 
     # --- while it runs -----------------------------------------------------------------------------------------

@@ -26,9 +26,9 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     happened: list[str] = []
     original = ucr.read
 
-    def read(options: ucr.Options) -> Dataset:
-        happened.append(options.path)
-        return original(options)
+    def read(path: Path | None, name: str | None) -> Dataset:
+        happened.append(str(path))
+        return original(path, name)
 
     monkeypatch.setattr(ucr, "read", read)
     return happened

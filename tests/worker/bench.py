@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,12 +41,19 @@ class Bench:
         """What the children of supervisors made after this do."""
         self.patch.setenv("FAKE", json.dumps(plan))
 
-    def supervisor(self, *, slots: int = 1, times: Times = FAST, server: ForkServer | None = None) -> Supervisor:
-        """One in this process."""
+    def supervisor(
+        self,
+        *,
+        slots: int = 1,
+        devices: Sequence[str | None] = (),
+        times: Times = FAST,
+        server: ForkServer | None = None,
+    ) -> Supervisor:
+        """One in this process, with a slot for each of `devices`, or with `slots` slots."""
         return Supervisor(
             self.store,
             "s",
-            slots=slots,
+            devices=devices or [None] * slots,
             artifacts=self.folder / "artifacts",
             cache=self.cache,
             times=times,
@@ -57,8 +65,8 @@ class Bench:
         code = (
             "import sys; from pathlib import Path; from tests.support import *; from hpo.worker import Supervisor\n"
             "folder, cache = map(Path, sys.argv[1:3])\n"
-            "sys.exit(Supervisor(open_store(folder), 's', slots=int(sys.argv[3]), artifacts=folder / 'artifacts',\n"
-            "    cache=cache, times=FAST, server=fake_server()).run())"
+            "sys.exit(Supervisor(open_store(folder), 's', devices=[None] * int(sys.argv[3]),\n"
+            "    artifacts=folder / 'artifacts', cache=cache, times=FAST, server=fake_server()).run())"
         )
         return subprocess.Popen(
             [sys.executable, "-c", code, str(self.folder), str(self.cache), str(slots)],
@@ -72,7 +80,7 @@ class Bench:
         if not self.diary.exists():
             return []
         lines = self.diary.read_text().splitlines()
-        return [(int(n), int(a), int(p)) for n, a, p, _ in (line.split() for line in lines)]
+        return [(int(n), int(a), int(p)) for n, a, p, *_ in (line.split() for line in lines)]
 
     def wait_for_start(self, number: int, attempt: int = 1) -> int:
         """Waits for a child and returns its pid."""

@@ -1,0 +1,42 @@
+"""How often the kernel killed a process of this container or job for want of memory.
+
+A SIGKILL alone says nothing: schedulers, people and the kernel all send it. Only the counter of the control group that
+this process lives in tells them apart (https://docs.kernel.org/admin-guide/cgroup-v2.html, ``memory.events``).
+"""
+
+from pathlib import Path
+
+
+def oom_kills(process: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")) -> int | None:
+    """The counter now, over this control group and those below it; None where the system keeps none that we can read.
+
+    Args:
+        process: says which control group the process is in.
+        root: where the control groups are mounted.
+    """
+    try:
+        lines = process.read_text().splitlines()
+    except OSError:
+        return None
+    for line in lines:
+        _, controllers, group = line.split(":", 2)
+        if controllers == "":
+            # a container sees its own group as the root
+            files = [root / group.lstrip("/") / "memory.events", root / "memory.events"]
+        elif "memory" in controllers.split(","):
+            files = [root / "memory" / group.lstrip("/") / "memory.oom_control"]
+        else:
+            continue
+        for file in files:
+            count = _count(file)
+            if count is not None:
+                return count
+    return None
+
+
+def _count(file: Path) -> int | None:
+    try:
+        pairs = dict(line.split(" ", 1) for line in file.read_text().splitlines())
+        return int(pairs["oom_kill"])
+    except (OSError, KeyError, ValueError):
+        return None

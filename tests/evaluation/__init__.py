@@ -1,1 +1,0 @@
-"""Tests of `hpo evaluate` and its steps."""
