@@ -1,7 +1,8 @@
 """What happens inside a `fit`: scores at each epoch's end, reports, and orderly ends. Knows no spec and no database.
 
 Keras stops a training by a flag and forgets why: the reason stands in a `Halt` that the callbacks of a training share.
-Order matters: `Guard` and `Validation` come before the stock callbacks that monitor ``val_...``, `EpochEnd` comes last.
+Order matters: `Guard` and `Validation` come before the stock callbacks that monitor ``val_...``, `EpochEnd` comes last,
+and `Averaged` stands on both sides of those that judge or keep weights.
 """
 
 import math
@@ -120,6 +121,53 @@ class Validation(keras.callbacks.Callback):
                 self.model.stop_training = True
         if logs is not None:
             logs.update({f"val_{name}": value for name, value in scores.items()})
+
+
+class WarmUp(keras.callbacks.Callback):
+    """Raises the learning rate evenly from next to nothing to `rate`, batch by batch over the first `epochs`.
+
+    For optimizers whose rate is a number; a schedule brings its own. Whoever lowers the rate meanwhile is overruled.
+    """
+
+    def __init__(self, rate: float, epochs: float) -> None:
+        super().__init__()
+        self._rate = rate
+        self._epochs = epochs
+        self._epoch = 0
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        """Notes where the training is."""
+        self._epoch = epoch
+
+    def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """Sets the batch's rate."""
+        steps = self.params["steps"]
+        done, last = self._epoch * steps + batch + 1, round(self._epochs * steps)
+        if done <= last:
+            self.model.optimizer.learning_rate = self._rate * done / last
+
+
+class Averaged(keras.callbacks.Callback):
+    """Puts the optimizer's averaged weights into the model for the callbacks between its two places in their list.
+
+    The same object stands in the list twice. What is judged and kept between are averages; training goes on with the
+    weights themselves, to the bit.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._own: list[NDArray[np.float32]] | None = None
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """In its first place the averages come, in its second place they go."""
+        variables = self.model.trainable_variables
+        if self._own is None:
+            self._own = [variable.numpy() for variable in variables]
+            self.model.optimizer.finalize_variable_values(variables)
+        else:
+            for variable, own in zip(variables, self._own, strict=True):
+                variable.assign(own)
+            self._own = None
 
 
 class EpochEnd(keras.callbacks.Callback):

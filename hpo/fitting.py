@@ -1,15 +1,21 @@
-"""What stands between a family's bare model and a `fit`: scaling, class weights, optimizer and its schedule.
+"""What stands between a family's bare model and a `fit`: scaling, augmentation, class weights, optimizer, schedule.
 
 Knows neither folds nor callbacks of its own; everything here is made anew for each training.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from hpo import augment
+from hpo.augment._batch import Batch, Draw
 from hpo.space import Params
+
+# In the names of biases (a GRU's has two dimensions) and of what normalisations scale and shift by.
+_UNDECAYED = ("bias", "gamma", "beta")
 
 
 def class_weights(y: NDArray[np.int64], k: int, power: float) -> dict[int, float] | None:
@@ -56,26 +62,72 @@ def scaled(model: keras.Model, x: NDArray[np.float32], scaling: str) -> keras.Mo
     return keras.Model(raw, model(layer(raw)), name="scaled")
 
 
-def compile_model(model: keras.Model, optimizer: str, training: Params, steps: int) -> None:
+class Augmented(keras.Model):
+    """A model whose training steps see changed windows. It calls, predicts and weighs the same as the one inside.
+
+    Args:
+        model: functional; shared, not copied.
+        changes: what to do with the data of a step, given the number of steps before it.
+    """
+
+    def __init__(self, model: keras.Model, changes: Callable[[Batch, Any], Batch]) -> None:
+        super().__init__(model.inputs, model.outputs, name=model.name)
+        self._changes = changes
+
+    def train_step(self, data: Any) -> Any:
+        """One step of Keras's, on changed data."""
+        batch = self._changes(Batch(*keras.utils.unpack_x_y_sample_weight(data)), self.optimizer.iterations.value)
+        return super().train_step(tuple(batch))
+
+
+def augmented(model: keras.Model, x: NDArray[np.float32], training: Params, seed: int) -> keras.Model:
+    """`model` for training, with the augmentations that `training` asks for; `model` itself if it asks for none.
+
+    Args:
+        model: the whole model, scaling included: augmentations work on raw windows.
+        x: the training part, (n, timesteps, channels), whose spread is the measure of some augmentations.
+        training: the hyperparameters of `hpo.training`.
+        seed: random numbers derive from it and from the number of training steps done.
+    """
+    amounts = {name: float(training[name]) for name in augment.names() if training[name]}
+    if not amounts:
+        return model
+    spread = np.sqrt(channel_statistics(x)[1]).astype(np.float32)
+
+    def changes(batch: Batch, step: Any) -> Batch:
+        for name, amount in amounts.items():
+            batch = augment.get(name).augment(batch, amount, Draw(seed, name, step), spread)
+        return batch
+
+    return Augmented(model, changes)
+
+
+def compile_model(model: keras.Model, optimizer: str, training: Params, steps: int, epochs: int) -> None:
     """Compiles once, with all that `fit` would otherwise create in its first trace, and so trace twice.
 
     Args:
         model: trained on one-hot labels.
         optimizer: "adam" or "adamw".
         training: the hyperparameters of `hpo.training`.
-        steps: batches of the longest training, for the schedules that end with it.
+        steps: batches of an epoch.
+        epochs: of the longest training, for the schedules that end with it.
     """
     rate: Any = float(training["learning_rate"])
     if training["schedule"] == "cosine":
-        rate = cosine(rate, steps)
-    clipnorm = float(training["clipnorm"]) or None
+        rate = cosine(rate, steps * epochs, round(float(training["warm_up"]) * steps))
+    ema = float(training["ema"])
+    common: dict[str, Any] = {
+        "clipnorm": float(training["clipnorm"]) or None,
+        "use_ema": ema > 0,
+        "ema_momentum": ema,
+    }
     if optimizer == "adamw":
-        method = keras.optimizers.AdamW(rate, weight_decay=float(training["weight_decay"]), clipnorm=clipnorm)
-        # Biases and the scales of normalisations: decay would pull them to a value that means nothing.
-        kept = [v for v in model.trainable_variables if len(v.shape) < 2 or "bias" in v.name]
+        method = keras.optimizers.AdamW(rate, weight_decay=float(training["weight_decay"]), **common)
+        # Biases, and what normalisations scale and shift by: decay would pull them to a value that means nothing.
+        kept = [v for v in model.trainable_variables if len(v.shape) < 2 or any(word in v.name for word in _UNDECAYED)]
         method.exclude_from_weight_decay(var_list=kept)
     else:
-        method = keras.optimizers.Adam(rate, clipnorm=clipnorm)
+        method = keras.optimizers.Adam(rate, **common)
     model.compile(
         method,
         loss=keras.losses.CategoricalCrossentropy(label_smoothing=float(training["label_smoothing"])),
@@ -100,12 +152,14 @@ def plateau(monitor: str, mode: str, patience: int, learning_rate: float) -> ker
     )
 
 
-def cosine(learning_rate: float, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
-    """Rises linearly over the first 5 % of `steps`, then falls along a cosine to a hundredth of `learning_rate`.
+def cosine(learning_rate: float, steps: int, warmup: int = 0) -> keras.optimizers.schedules.LearningRateSchedule:
+    """Rises linearly over `warmup` steps, then falls along a cosine to a hundredth of `learning_rate`.
+
+    The rise takes at least 5 % of `steps`, and never all of them.
 
     Loshchilov & Hutter 2017, "SGDR", without restarts.
     """
-    warmup = max(1, round(0.05 * steps))
+    warmup = min(max(1, round(0.05 * steps), warmup), max(1, steps - 1))
     return keras.optimizers.schedules.CosineDecay(
         initial_learning_rate=learning_rate / warmup,  # not 0, which would waste the first step
         decay_steps=max(1, steps - warmup),

@@ -22,11 +22,13 @@ from numpy.typing import NDArray
 
 import hpo
 from hpo import curves, models
-from hpo.callbacks import CHUNK, EpochEnd, Guard, Halt, Validation, predict
+from hpo.callbacks import CHUNK, Averaged, EpochEnd, Guard, Halt, Validation, WarmUp, predict
 from hpo.data import Part, open_part
 from hpo.errors import DataError
-from hpo.fitting import class_weights, compile_model, plateau, scaled
+from hpo.fitting import augmented, class_weights, compile_model, plateau, scaled
 from hpo.scores import METRICS, score
+from hpo.space import Params, defaults
+from hpo.training import TRAINING
 from hpo.trial import MODEL, Cause, Epoch, Result, TrialSpec
 
 Report = Callable[[Epoch], None]
@@ -107,6 +109,7 @@ def train(spec: TrialSpec, report: Report, stop: Ask) -> Result:
 def _fold(trial: _Trial, fold: int) -> None:
     """Trains one fold, and adds its curve and scores to `trial`, or sets the reason why there are none."""
     spec, settings, halt = trial.spec, trial.spec.settings, trial.halt
+    chosen = {**defaults(TRAINING), **spec.training}
     monitor, mode = f"val_{settings.metric}", METRICS[settings.metric].removesuffix("imize")
     with trial.phase("data"):
         parts = spec.folds[fold]
@@ -118,7 +121,8 @@ def _fold(trial: _Trial, fold: int) -> None:
         if fold:
             keras.utils.clear_session()  # gives back the graphs of the fold before
         keras.config.disable_traceback_filtering()  # its wrappers cost a tenth of a second in a trace, and hide causes
-        keras.utils.set_random_seed(fold_seed(spec.seed, fold))
+        seed = fold_seed(spec.seed, fold)
+        keras.utils.set_random_seed(seed)
         family = models.get(spec.family).build(training.x.shape[1:], len(spec.classes), **spec.model)
         trial.parameters = family.count_params()
         limit = settings.max_parameters
@@ -126,8 +130,9 @@ def _fold(trial: _Trial, fold: int) -> None:
             halt.set(Cause.TOO_LARGE, f"the model has {trial.parameters:,} parameters, max_parameters is {limit:,}")
             return
         model = scaled(family, training.x, settings.scaling)
-        steps = settings.max_epochs * math.ceil(len(targets) / int(spec.training["batch_size"]))
-        compile_model(model, settings.optimizer, spec.training, steps)
+        learner = augmented(model, training.x, chosen, seed)
+        batch_size = int(chosen["batch_size"])
+        compile_model(learner, settings.optimizer, chosen, math.ceil(len(targets) / batch_size), settings.max_epochs)
 
     def finished(epoch: int, seconds: float, logs: dict[str, float]) -> None:
         gc.enable()
@@ -139,19 +144,21 @@ def _fold(trial: _Trial, fold: int) -> None:
     with trial.phase("fit"):
         chunk = min(CHUNK, max(len(validation.y), len(stopping.y)))
         early = keras.callbacks.EarlyStopping(monitor, mode=mode, patience=settings.patience, restore_best_weights=True)
-        rate = [plateau(monitor, mode, settings.patience, float(spec.training["learning_rate"]))]
         gc.disable()  # tracing makes garbage by the million, and collecting it takes a third of a second
-        model.fit(
+        averaged = [Averaged()] if chosen["ema"] else []
+        learner.fit(
             training.x,
             targets,
-            batch_size=int(spec.training["batch_size"]),
+            batch_size=batch_size,
             epochs=settings.max_epochs,
-            class_weight=class_weights(training.y, len(spec.classes), float(spec.training["class_weight_power"])),
+            class_weight=class_weights(training.y, len(spec.classes), float(chosen["class_weight_power"])),
             callbacks=[
                 Guard(halt, trial.ask),
+                *averaged,
                 Validation(stopping.x, stopping.y, halt, chunk),
                 early,
-                *(rate if spec.training["schedule"] == "plateau" else []),
+                *averaged,
+                *_rate_callbacks(chosen, monitor, mode, settings.patience),
                 EpochEnd(halt, finished),
             ],
             verbose=0,
@@ -170,6 +177,17 @@ def _fold(trial: _Trial, fold: int) -> None:
         trial.best_epochs.append(early.best_epoch + 1)
     if spec.keep_model and fold == len(spec.folds) - 1:
         keep(model, Path(spec.artifacts) / MODEL)
+
+
+def _rate_callbacks(training: Params, monitor: str, mode: str, patience: int) -> list[keras.callbacks.Callback]:
+    """What changes the learning rate from outside of the optimizer."""
+    rate, warm_up = float(training["learning_rate"]), float(training["warm_up"])
+    if training["schedule"] == "cosine":  # a schedule of the optimizer's own
+        return []
+    return [
+        *([WarmUp(rate, warm_up)] if warm_up else []),
+        *([plateau(monitor, mode, patience, rate)] if training["schedule"] == "plateau" else []),
+    ]
 
 
 def keep(model: keras.Model, path: Path) -> None:

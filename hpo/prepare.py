@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from hpo import __version__, data, models, samplers, study
+from hpo import __version__, augment, data, models, samplers, study
 from hpo.data.split import Split, make_split
 from hpo.errors import DataError, StudyFileError
 from hpo.resolve import resolve_all
-from hpo.space import Params, Space, corners, sample
+from hpo.space import Params, Space, corners, ends, sample
 from hpo.store.records import DataRecord
 from hpo.study import StudyDef
 from hpo.training import training_space
@@ -106,6 +106,7 @@ def _spaces(path: Path, definition: StudyDef, loaded: data.Loaded, n_train: int)
     }
     spaces, problems = resolve_all(definition.space, families)
     if not problems:
+        problems = _unfit(definition, spaces, loaded.shape[1])
         for family, space in spaces.items():
             for reason in _impossible(family, space, loaded.shape, n_classes):
                 problems.append(f"space ({family}): {reason}")
@@ -114,6 +115,19 @@ def _spaces(path: Path, definition: StudyDef, loaded: data.Loaded, n_train: int)
     if problems:
         raise StudyFileError(str(path), problems)
     return spaces
+
+
+def _unfit(definition: StudyDef, spaces: dict[str, Space], channels: int) -> list[str]:
+    """Why an augmentation of the space makes no sense for this study: one sentence for each."""
+    problems: dict[str, None] = {}
+    triples, scaling = definition.train.triples, definition.train.scaling
+    if triples and channels % 3:
+        problems[f"train.triples: these windows have {channels} channels, which are no threes; leave it out"] = None
+    for name in augment.names():
+        reason = augment.get(name).unfit(channels, triples=triples, scaling=scaling)
+        if reason is not None and any(set(ends(space[name])) != {0.0} for space in spaces.values()):
+            problems[f"space.{name}: {reason}"] = None
+    return list(problems)
 
 
 def _impossible(family: str, space: Space, shape: tuple[int, int], n_classes: int) -> list[str]:

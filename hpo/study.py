@@ -16,6 +16,7 @@ from hpo.errors import StudyFileError, nearest
 from hpo.folders import names
 from hpo.study_file import ENTRY, FORMS, Search, Split, StudyDef, Train
 from hpo.study_table import LATER, shown
+from hpo.training import TRAINING
 
 __all__ = ["MAX_BYTES", "StudyDef", "differences", "digest", "from_json", "load", "to_json"]
 
@@ -29,7 +30,7 @@ _LATER_VALUES = {
     "split.by": {"predefined"},
     "search.duplicates": {"skip"},
 }
-_LATER_KEYS = {"notify", "train.augment", "train.augmentation", "train.ema", "train.warm_up"}
+_LATER_KEYS = {"notify"}
 
 
 def load(path: Path) -> StudyDef:
@@ -163,6 +164,8 @@ def _problem(details: ErrorDetails, raw: object) -> tuple[str, str]:
             name = str(details["loc"][-1])
             if key in _LATER_KEYS:
                 return key, f"{LATER}; leave it out"
+            if key == f"train.{name}" and name in TRAINING:
+                return key, f"is a hyperparameter; it belongs into [space]: {name} = ..., a range or a list of choices"
             return key, f"unknown key; {nearest(name, table.model_fields)}"
         case "less_than_equal" if key == "split.repeats":
             return key, f"got {shown(got)}; repeated folds are {LATER}, accepted: 1"

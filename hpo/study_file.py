@@ -200,6 +200,7 @@ class Train(Table):
     patience: int = Field(10, ge=1, description="a whole number from 1")
     optimizer: Literal["adam", "adamw"] = Field("adamw", description="'adam' or 'adamw'")
     scaling: Literal["channel", "sample", "none"] = Field("channel", description="'channel', 'sample' or 'none'")
+    triples: bool = Field(False, description="true or false")
     threads: int = Field(1, ge=1, description="a whole number from 1")
     stall_minutes: Positive = Field(10.0, description="a finite number above 0")
 

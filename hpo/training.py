@@ -4,6 +4,7 @@ Sources: the families' papers and the reviews cited in docs/models.md. A family 
 (recurrent ones learn more slowly and clip their gradients).
 """
 
+from hpo import augment
 from hpo.space import Choice, Fixed, Float, Space, choice, fixed
 
 TRAINING: Space = {
@@ -17,6 +18,11 @@ TRAINING: Space = {
     "class_weight_power": Fixed(default=0.0, at_least=0.0, at_most=2.0),
     # largest norm of one variable's gradient; 0 is off
     "clipnorm": Fixed(default=0.0, at_least=0.0),
+    # epochs over which the learning rate rises from next to nothing; the cosine takes 5 % of its steps at least
+    "warm_up": Fixed(default=0.0, at_least=0.0),
+    # how slowly the averaged weights follow, which are then validated and kept instead of the last step's; 0 is off
+    "ema": Fixed(default=0.0, at_least=0.0, at_most=0.9999),
+    **augment.space(),
 }
 
 

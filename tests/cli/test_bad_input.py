@@ -98,9 +98,12 @@ ROWS: dict[str, Row] = {
             "space/dense_units": {"low": 4, "high": 8, "when": {"units": 8}},
         },
     ),
-    "key not built yet": Row(USAGE, r"- train\.ema: known, but not built yet; leave it out", {"train/ema": 1}),
+    "key not built yet": Row(USAGE, r"- notify: known, but not built yet; leave it out", {"notify/url": "x"}),
+    "hyperparameter in the wrong table": Row(
+        USAGE, r"- train\.ema: is a hyperparameter; it belongs into \[space\]", {"train/ema": 0.9}
+    ),
     "value not built yet": Row(
-        USAGE, r"- search\.sampler: 'gp' is known, but not built yet; accepted: 'tpe'", {"search/sampler": "gp"}
+        USAGE, r"- search\.sampler: sampler 'gp' is known, but not built yet; known: ", {"search/sampler": "gp"}
     ),
     # the study file against its data
     "kernel longer than the window": Row(
@@ -120,6 +123,27 @@ ROWS: dict[str, Row] = {
         r"n_steps = 3 does not divide windows of 8 time steps; these do: 1, 2, 4, 8",
         UCR | {"model/family": "conv_lstm", "space": {"n_steps": 3}},
         pair(),
+    ),
+    "rotation without threes": Row(
+        USAGE,
+        r"- space\.rotation: turns channels in threes .* if yours are, say so: train\.triples = true",
+        {"space/rotation": 15},
+    ),
+    "threes that are none": Row(
+        USAGE,
+        r"- train\.triples: these windows have 1 channels, which are no threes.*space\.rotation: turns",
+        UCR | {"train/triples": True, "space/rotation": [0, 15]},
+        pair(),
+    ),
+    "noise that scaling undoes": Row(
+        USAGE,
+        r"- space\.scaling_noise: has no effect with train\.scaling = 'sample'",
+        {"space/scaling_noise": {"low": 0, "high": 0.2}, "train/scaling": "sample"},
+    ),
+    "more augmentation than there is": Row(
+        USAGE,
+        r"- space\.time_mask: got 2 \(whole number\); accepted: a number from 0 up to 0.9",
+        {"space/time_mask": 2},
     ),
     # data files
     "no such pair": Row(DATA, r"files: found no files Tiny_TRAIN and Tiny_TEST", UCR),

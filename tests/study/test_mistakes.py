@@ -143,9 +143,10 @@ MISTAKES: list[tuple[Mapping[str, object], str]] = [
     ({"train/scaling": False}, "train.scaling: got false (boolean); accepted: 'channel', 'sample' or 'none'"),
     ({"train/threads": 0}, "train.threads: got 0 (whole number); accepted: a whole number from 1"),
     ({"train/stall_minutes": float("inf")}, "train.stall_minutes: got inf (decimal number); accepted: a finite number"),
+    ({"train/augment": 1}, "train.augment: unknown key; known: "),
     *(
-        ({f"train/{key}": 1}, f"train.{key}: known, but not built yet; leave it out")
-        for key in ("augment", "augmentation", "ema", "warm_up")
+        ({f"train/{key}": 1}, f"train.{key}: is a hyperparameter; it belongs into [space]: {key} = ")
+        for key in ("learning_rate", "ema", "jitter")
     ),
     ({"notify/url": "x"}, "notify: known, but not built yet; leave it out"),
     # budget

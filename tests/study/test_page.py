@@ -81,6 +81,6 @@ def test_defaults(tmp_path: Path) -> None:
     )  # fmt: skip
     assert definition.train.model_dump() == {
         "metric": "accuracy", "max_epochs": 60, "patience": 10, "optimizer": "adamw", "scaling": "channel",
-        "threads": 1, "stall_minutes": 10.0,
+        "triples": False, "threads": 1, "stall_minutes": 10.0,
     }  # fmt: skip
     assert definition.budget == Budget(trials=1, retries=3, max_consecutive_failures=5)

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from hpo.callbacks import EpochEnd, Guard, Halt, Validation, predict
+from hpo.callbacks import Averaged, EpochEnd, Guard, Halt, Validation, WarmUp, predict
 from hpo.scores import METRICS, score
 from hpo.trial import Cause
 
@@ -149,3 +149,66 @@ def test_halted_epoch_is_neither_scored_nor_reported() -> None:
     validation.on_epoch_end(0, logs)
     assert math.isnan(logs["val_loss"])
     EpochEnd(halt, lambda *_: pytest.fail("reported")).on_epoch_end(0, logs)
+
+
+class Note(keras.callbacks.Callback):
+    """Notes the weights after every batch and at every epoch's end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.batches: list[Any] = []
+        self.epochs: list[Any] = []
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """After a batch."""
+        self.batches.append(self.model.get_weights())
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """After an epoch."""
+        self.epochs.append(self.model.get_weights())
+
+
+def test_averaged_weights_are_judged_and_kept() -> None:
+    """Between its two places the callbacks see the running average over all steps, outside of them the training's own
+    weights: it trains to the bit as it does without. What early stopping brings back is an average.
+    """
+    x, y = windows(24)
+
+    def fit(callbacks: list[Any], **options: Any) -> Any:
+        model = tiny()
+        model.compile(keras.optimizers.Adam(0.1, **options), "sparse_categorical_crossentropy")
+        model.fit(x, y, batch_size=8, epochs=4, verbose=0, shuffle=False, callbacks=callbacks)
+        return model
+
+    without, outside, inside, averaged = Note(), Note(), Note(), Averaged()
+    fit([without])
+    validation = Validation(x, y, Halt())
+    early = keras.callbacks.EarlyStopping("val_loss", mode="max", patience=9, restore_best_weights=True)  # the worst
+    model = fit([averaged, validation, inside, early, averaged, outside], use_ema=True, ema_momentum=0.8)
+    average = without.batches[0]
+    expected = [average]
+    for weights in without.batches[1:]:
+        average = [0.8 * old + 0.2 * new for old, new in zip(average, weights, strict=True)]
+        expected.append(average)
+    for epoch in range(4):
+        for own, same, seen, wanted in zip(
+            without.epochs[epoch], outside.epochs[epoch], inside.epochs[epoch], expected[3 * epoch + 2], strict=True
+        ):
+            np.testing.assert_array_equal(own, same)
+            np.testing.assert_allclose(seen, wanted, rtol=1e-4, atol=1e-6)
+            assert not np.allclose(own, seen)
+    assert early.best_epoch < 3
+    for kept, seen in zip(model.get_weights(), inside.epochs[early.best_epoch], strict=True):
+        np.testing.assert_array_equal(kept, seen)
+
+
+def test_warm_up_rises_evenly() -> None:
+    """Over one and a half epochs of four batches the rate rises by a sixth of itself, then it is left alone."""
+    x, y = windows(32)
+    model, rates = tiny(), []
+    model.compile(keras.optimizers.Adam(0.6), "sparse_categorical_crossentropy")
+    note = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda *_, **__: rates.append(float(model.optimizer.learning_rate))
+    )
+    model.fit(x, y, batch_size=8, epochs=2, verbose=0, callbacks=[WarmUp(0.6, 1.5), note])
+    assert rates == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.6, 0.6])

@@ -64,8 +64,12 @@ def test_decay_spares_biases_and_normalisations() -> None:
     window = keras.Input((8, 2))
     x = keras.layers.GRU(3, bias_initializer="ones", name="gru")(window)  # its bias has two dimensions
     x = keras.layers.BatchNormalization(beta_initializer="ones")(x)
+    x = keras.layers.LayerNormalization(beta_initializer="ones")(keras.layers.Reshape((3, 1))(x))
+    # over two axes, so that its scale and shift have two dimensions
+    x = keras.layers.LayerNormalization(axis=[1, 2], beta_initializer="ones")(x)
+    x = keras.layers.Flatten()(x)
     model = keras.Model(window, keras.layers.Dense(2, bias_initializer="ones")(x))
-    compile_model(model, "adamw", {**TRAINING, "learning_rate": 0.1, "weight_decay": 0.5}, steps=10)
+    compile_model(model, "adamw", {**TRAINING, "learning_rate": 0.1, "weight_decay": 0.5}, steps=10, epochs=1)
     before = model.get_weights()
     model.optimizer.apply([tf.zeros(v.shape) for v in model.trainable_variables])
     for variable, old, new in zip(model.weights, before, model.get_weights(), strict=True):
@@ -78,3 +82,6 @@ def test_cosine_schedule() -> None:
     schedule = cosine(0.1, 100)
     assert [float(schedule(step)) for step in (0, 5, 100)] == pytest.approx([0.02, 0.1, 0.001])
     assert float(cosine(0.1, 1)(0)) == pytest.approx(0.1)
+    longer = cosine(0.1, 100, warmup=20)
+    assert [float(longer(step)) for step in (0, 10, 20, 100)] == pytest.approx([0.005, 0.0525, 0.1, 0.001])
+    assert float(cosine(0.1, 100, warmup=2)(5)) == pytest.approx(0.1)  # 5 % at least

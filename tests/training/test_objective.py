@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from hpo import curves, objective
+from hpo import augment, curves, objective
 from hpo.errors import DataError
 from hpo.scores import METRICS
 from hpo.trial import Cause, Epoch, FoldParts
@@ -129,14 +129,17 @@ def test_stop_before_the_start(tmp_path: Path) -> None:
     assert (result.cause, result.parameters, epochs) == (Cause.BUDGET, None, [])
 
 
-def test_early_stopping_restores_the_best_weights(tmp_path: Path) -> None:
-    """The score is the best epoch's, to the bit, although training went on for `patience` epochs."""
+@pytest.mark.parametrize("ema", [0.0, 0.5])
+def test_early_stopping_restores_the_best_weights(tmp_path: Path, ema: float) -> None:
+    """The score is the best epoch's, to the bit, although training went on for `patience` epochs; that of the averaged
+    weights if they were asked for.
+    """
     x, y = windows(32)
     rng = np.random.default_rng(5)
     train = save(tmp_path / "t", x, rng.permutation(y))  # nothing to learn: the validation loss soon rises
     validation = save(tmp_path / "v", *windows(12, seed=1))
     folds = [FoldParts(train=train, stopping=None, validation=validation)]
-    spec = make(tmp_path, folds, metric="loss", max_epochs=30, patience=2, learning_rate=0.1)
+    spec = make(tmp_path, folds, metric="loss", max_epochs=30, patience=2, learning_rate=0.1, ema=ema)
     result, epochs = run(spec)
     values = [epoch.value for epoch in epochs]
     assert result.cause is Cause.COMPLETED
@@ -211,8 +214,10 @@ def test_every_hyperparameter_counts(tmp_path: Path) -> None:
         FoldParts(train=save(tmp_path / "t", x, y), stopping=None, validation=save(tmp_path / "v", *windows(8, seed=1)))
     ]
     changes: list[dict[str, Any]] = [{}, {}, {"optimizer": "adam"}, {"scaling": "sample"}]
-    others = (0.01, 16, 0.1, "cosine", 0.1, 1.0, 1e-3)
-    changes += [{name: value} for name, value in zip(TRAINING, others, strict=True)]
+    others = dict(zip(TRAINING, (0.01, 16, 0.1, "cosine", 0.1, 1.0, 1e-3, 1.0, 0.9), strict=False))
+    others["jitter"] = 0.3  # one augmentation for all: they come in by the same door
+    assert set(others) == set(TRAINING) - set(augment.names()) | {"jitter"}
+    changes += [{name: value} for name, value in others.items()]
     curves = [run(make(tmp_path, folds, max_epochs=1, **change))[0].curve_sha256 for change in changes]
     assert curves[0] == curves[1]
     assert len(set(curves[1:])) == len(curves[1:])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hpo import objective
+from hpo import augment, objective
 from hpo.space import Params
 from hpo.trial import Cause, Epoch, FoldParts, Result, TrainSettings, TrialSpec, decode, encode
 
@@ -21,6 +21,9 @@ TRAINING: Params = {
     "label_smoothing": 0.0,
     "class_weight_power": 0.0,
     "clipnorm": 0.0,
+    "warm_up": 0.0,
+    "ema": 0.0,
+    **dict.fromkeys(augment.names(), 0.0),
 }
 PARAMETERS = 2 * 4 + 4 + 4 * 4 + 4 * 2 + 2  # dense, batch normalisation, dense
 
