@@ -5,28 +5,29 @@ a lost trial or asks for a new one, and writes the lease; with the same lock it 
 lost trial keeps its number and stays RUNNING: there is no FAIL, no copy and nothing to reconcile.
 """
 
-import json
 import logging
 import math
 import threading
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import numpy as np
 import optuna
-from sqlalchemy import Connection, insert, or_, select, update
+from sqlalchemy import or_, select
 
-from hpo import samplers, search
+from hpo import search
 from hpo.resolve import split_params
 from hpo.settings import Times
 from hpo.store import tables
 from hpo.store.books import Books, Row
 from hpo.store.catalogue import ENDED, Store, consecutive_failures
 from hpo.store.connect import retried
+from hpo.store.endings import Endings, artifacts_of
 from hpo.store.lock import LockLostError
+from hpo.store.proposals import Proposals, derive_seed
 from hpo.store.records import Claim, Idle, Orders, Over, StudyRecord
 from hpo.store.roster import Roster
-from hpo.trial import INFEASIBLE, Cause, Epoch, Result
+from hpo.store.rows import Rows
+from hpo.trial import Cause, Epoch, Result
 
 log = logging.getLogger(__name__)
 
@@ -35,11 +36,6 @@ Key = tuple[int, int]  # number and attempt of a trial
 State = optuna.trial.TrialState
 BUDGETS = ("trials", "hours", "gpu_hours")
 NO_STEP = -1
-
-
-def derive_seed(study_seed: int, number: int) -> int:
-    """The seed of a trial: the same in every attempt, another for every number."""
-    return int(np.random.SeedSequence([study_seed, number]).generate_state(1)[0]) & 0x7FFFFFFF
 
 
 class Claims:
@@ -65,6 +61,9 @@ class Claims:
         self._record = store.study(name)
         self._study = store.optuna_study(self._record)
         self._books = Books(store, self._record.study_id)
+        self._rows = Rows(store, self._record.study_id, self._books)
+        self._proposals = Proposals(store, self._record, self._study)
+        self._endings = Endings(store, self._record, self._study, self._books, self._rows, self._proposals)
         self.roster = Roster(store, self._record.study_id, worker, give_up)
         self._live: dict[Key, optuna.trial.Trial] = {}
         self._reported: dict[Key, int] = {}
@@ -93,10 +92,8 @@ class Claims:
         with self._lock.hold(self._give_up) as still_held:
             self._record = self._store.study(self._name)
             budget = self._record.definition.budget
-            now, account, rows = self._open_books()
-            for number, unclosed in rows.items():
-                if unclosed["cause"] is not None and unclosed["expires_at"] is not None:
-                    self._close(number, self._outcome(number))
+            now, account, rows = self._rows.open()
+            self._endings.complete(rows)
             trials = self._study.get_trials(deepcopy=False)
             running = [t.number for t in trials if t.state is State.RUNNING]
             lost = [number for number in running if not self._is_owned(number, rows.get(number), now)]
@@ -106,7 +103,7 @@ class Claims:
                 if over.reason in BUDGETS:
                     for number in lost:
                         row = rows.get(number)
-                        self._end_lost(number, row, Cause.BUDGET, 0 if row is None else row["losses"])
+                        self._endings.end_lost(number, row, Cause.BUDGET, 0 if row is None else row["losses"])
                 return over
             open_trials = len(running) - len(lost)
             for number in lost:
@@ -117,16 +114,16 @@ class Claims:
                 # a lease that ran out is a loss; one that was given back is not
                 losses = 0 if before is None else before["losses"] + (before["worker"] is not None)
                 if losses > budget.retries:
-                    self._end_lost(number, before, Cause.POISON, losses)
+                    self._endings.end_lost(number, before, Cause.POISON, losses)
                     ended += 1
                     continue
                 steps = trials[number].intermediate_values
                 last_step = max(steps, default=NO_STEP)
-                return self._lease_out(self._reattach(number), before, losses, last_step, still_held)
+                return self._lease_out(self._proposals.reattach(number), before, losses, last_step, still_held)
             if budget.trials is not None and ended + open_trials >= budget.trials:
                 return self._no_more(budget.trials, ended)
             still_held()
-            return self._lease_out(self._ask(trials), None, 0, NO_STEP, still_held)
+            return self._lease_out(self._proposals.ask(trials), None, 0, NO_STEP, still_held)
 
     def _no_more(self, budget: int, ended: int) -> Idle | Over:
         return Over(reason="trials") if ended >= budget else Idle()
@@ -150,25 +147,8 @@ class Claims:
         causes = [(row["finished_at"], number, row["cause"]) for number, row in rows.items() if row["cause"]]
         failed = consecutive_failures(causes, account["failures_since"])
         if len(failed) >= budget.max_consecutive_failures:
-            return Over(reason="failed", detail=self._outcome(failed[0]).detail)
+            return Over(reason="failed", detail=self._rows.outcome(failed[0]).detail)
         return None
-
-    def _ask(self, trials: list[optuna.trial.FrozenTrial]) -> optuna.trial.Trial:
-        waiting = [t.number for t in trials if t.state is State.WAITING]
-        self._seed_sampler(waiting[0] if waiting else len(trials))
-        return self._study.ask()
-
-    def _seed_sampler(self, number: int) -> None:
-        """By the trial's number: two workers never draw the same, and a study on one slot repeats exactly."""
-        seed = self._record.definition.split.seed
-        self._study.sampler = samplers.get(self._record.definition.search.sampler).make(
-            self._record.spaces, samplers.seeds(study=seed, trial=derive_seed(seed + 1, number))
-        )
-
-    def _reattach(self, number: int) -> optuna.trial.Trial:
-        self._seed_sampler(number)  # a claim that died may have left parameters open
-        trial_id = self._store.rdb.get_trial_id_from_study_id_trial_number(self._record.study_id, number)
-        return optuna.trial.Trial(self._study, trial_id)
 
     def _lease_out(
         self, trial: optuna.trial.Trial, row: Row | None, losses: int, last_step: int, still_held: Callable[[], None]
@@ -177,7 +157,7 @@ class Claims:
         suggestion = search.suggest(trial, self._record.spaces)
         seed = derive_seed(self._record.definition.split.seed, number)
         attempt = 1 if row is None else row["attempt"] + 1
-        artifacts = f"{self._name}/{number}"
+        artifacts = artifacts_of(self._record, number)
         still_held()  # the row below is what makes the trial ours
         with self._store.rdb.engine.begin() as connection:
             now = self._books.tick(connection)
@@ -189,14 +169,12 @@ class Claims:
                 "expires_at": now + self._lease,
             }
             if row is None:
-                connection.execute(
-                    insert(tables.trials).values(
-                        study_id=self._record.study_id, number=number, seed=seed, artifacts=artifacts, **values
-                    )
-                )
+                connection.execute(self._rows.insert(number, seed=seed, artifacts=artifacts, **values))
             else:
                 columns = tables.trials.c
-                still_lost = self._update(number).where(or_(columns.expires_at.is_(None), columns.expires_at <= now))
+                still_lost = self._rows.update(number).where(
+                    or_(columns.expires_at.is_(None), columns.expires_at <= now)
+                )
                 if connection.execute(still_lost.values(**values)).rowcount == 0:
                     raise LockLostError(f"trial {number} was renewed by its worker after all")
         self._live[number, attempt] = trial
@@ -225,7 +203,9 @@ class Claims:
         with self._store.rdb.engine.begin() as connection:
             now = self._books.tick(connection)
             for claim in claims:
-                renewed = connection.execute(self._fenced(claim).values(expires_at=now + self._lease))
+                renewed = connection.execute(
+                    self._rows.fenced(claim, self._worker).values(expires_at=now + self._lease)
+                )
                 if renewed.rowcount == 0:
                     lost.append(claim.key)
             self.roster.seen(connection, now)
@@ -275,16 +255,16 @@ class Claims:
         with self._lock.hold(self._give_up):
             with self._store.rdb.engine.begin() as connection:
                 now = self._books.tick(connection)
-                row = connection.execute(self._select(claim.number)).mappings().one()
+                row = connection.execute(self._rows.select(claim.number)).mappings().one()
                 if row["worker"] != self._worker or row["attempt"] != claim.attempt:
                     self.forget(claim)
                     return False
                 if row["outcome"] is None:
                     # From here on the result is safe: whoever claims next tells Optuna if we no longer can.
-                    self._record_outcome(connection, claim.number, result, now)
+                    self._rows.record(connection, claim.number, result, now)
                 else:
                     result = Result.model_validate(row["outcome"])
-            self._close(claim.number, result, self._live.get(claim.key))
+            self._endings.close(claim.number, result, self._live.get(claim.key))
         self.forget(claim)
         return True
 
@@ -298,7 +278,7 @@ class Claims:
         def release() -> bool:
             with self._store.rdb.engine.begin() as connection:
                 self._books.tick(connection)
-                fenced = self._fenced(claim)
+                fenced = self._rows.fenced(claim, self._worker)
                 if lost:
                     fenced = fenced.values(losses=tables.trials.c.losses + 1)
                 return connection.execute(fenced.values(worker=None, expires_at=None)).rowcount > 0
@@ -310,82 +290,3 @@ class Claims:
         """Told by a worker that no longer trains a trial."""
         self._live.pop(claim.key, None)
         self._reported.pop(claim.key, None)
-
-    def _end_lost(self, number: int, row: Row | None, cause: Cause, losses: int) -> None:
-        """Ends a trial that nobody owns: it was lost too often, or the budget ended before it."""
-        detail = f"its process or worker was lost {losses} times" if cause is Cause.POISON else ""
-        result = Result(cause=cause, detail=detail)
-        with self._store.rdb.engine.begin() as connection:
-            now = self._books.tick(connection)
-            if row is None:
-                seed = derive_seed(self._record.definition.split.seed, number)
-                connection.execute(
-                    insert(tables.trials).values(
-                        study_id=self._record.study_id,
-                        number=number,
-                        seed=seed,
-                        attempt=0,
-                        losses=losses,
-                        artifacts=f"{self._name}/{number}",
-                    )
-                )
-            self._record_outcome(connection, number, result, now)
-            # nobody's: a worker that comes back with a result is refused
-            connection.execute(self._update(number).values(losses=losses, worker=None))
-        self._close(number, result)
-
-    def _record_outcome(self, connection: Connection, number: int, result: Result, now: float) -> None:
-        connection.execute(
-            self._update(number).values(
-                outcome=json.loads(result.model_dump_json()), cause=result.cause.value, finished_at=now
-            )
-        )
-
-    def _close(self, number: int, result: Result, trial: optuna.trial.Trial | None = None) -> None:
-        """Tells Optuna, unless it knows already, and ends the lease. Safe to repeat after any crash between."""
-        frozen = self._study.get_trials(deepcopy=False)[number]
-        if not frozen.state.is_finished():
-            trial = trial or self._reattach(number)
-            search.mark(trial, infeasible=result.cause in INFEASIBLE)
-            trial.set_user_attr("cause", result.cause.value)
-            if result.parameters is not None:
-                trial.set_user_attr("parameters", result.parameters)
-            if "total" in result.seconds:
-                trial.set_user_attr("seconds", round(result.seconds["total"], 2))
-            state, value = search.ending(result)
-            self._study.tell(number, value, state=state, skip_if_finished=True)
-        with self._store.rdb.engine.begin() as connection:
-            connection.execute(self._update(number).values(expires_at=None))
-
-    # --- rows --------------------------------------------------------------------------------------------------
-
-    def _open_books(self) -> tuple[float, Row, dict[int, Row]]:
-        """The moment, the study's account until then, and all rows of the study by number, without their outcomes."""
-        with self._store.rdb.engine.begin() as connection:
-            now = self._books.tick(connection)
-            account = self._books.read(connection)
-            columns = [column for column in tables.trials.c if column.name != "outcome"]
-            rows = connection.execute(
-                select(*columns).where(tables.trials.c.study_id == self._record.study_id)
-            ).mappings()
-            return now, account, {row["number"]: dict(row) for row in rows}
-
-    def _outcome(self, number: int) -> Result:
-        """How an ended trial was recorded."""
-        with self._store.rdb.engine.begin() as connection:
-            return Result.model_validate(connection.execute(self._select(number)).mappings().one()["outcome"])
-
-    def _select(self, number: int) -> Any:
-        columns = tables.trials.c
-        return select(tables.trials).where(columns.study_id == self._record.study_id, columns.number == number)
-
-    def _update(self, number: int) -> Any:
-        columns = tables.trials.c
-        return update(tables.trials).where(columns.study_id == self._record.study_id, columns.number == number)
-
-    def _fenced(self, claim: Claim) -> Any:
-        """An update of a trial's row that touches nothing unless the claim still stands."""
-        columns = tables.trials.c
-        return self._update(claim.number).where(
-            columns.worker == self._worker, columns.attempt == claim.attempt, columns.outcome.is_(None)
-        )
