@@ -1,8 +1,9 @@
 """The only SQL: Optuna's storage and our own tables in one database."""
 
-from hpo.store.catalogue import Store, best_trial
+from hpo.store.catalogue import Store
 from hpo.store.claims import Claims
 from hpo.store.connect import on_server, redacted
+from hpo.store.overview import best_trial
 from hpo.store.records import (
     Best,
     Claim,

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, select, update
 
 from hpo.store import tables
-from hpo.store.catalogue import Store
+from hpo.store.database import Database
 
 Row = dict[str, Any]
 
@@ -17,7 +17,7 @@ Row = dict[str, Any]
 class Books:
     """The account of one study's time."""
 
-    def __init__(self, store: Store, study_id: int) -> None:
+    def __init__(self, store: Database, study_id: int) -> None:
         self._store = store
         self._study_id = study_id
 

@@ -1,82 +1,25 @@
 """The studies of one database: create, find, list, describe, stop."""
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Self
+from collections.abc import Mapping
 
 import optuna
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import insert, update
 
 from hpo import search, study
-from hpo.errors import DataError, HpoError, StudyFileError, UsageError, nearest
+from hpo.errors import DataError, StudyFileError, UsageError
 from hpo.space import Space, to_json
-from hpo.store import schema, tables
-from hpo.store.connect import Lock, backend, open_storage, quiet_optuna, retried
-from hpo.store.records import SPACES, Best, DataRecord, Status, StudyRecord, TrialRecord, Use, WorkerRecord
+from hpo.store import overview, tables
+from hpo.store.connect import quiet_optuna, retried
+from hpo.store.database import Database
+from hpo.store.records import DataRecord, Status, StudyRecord, TrialRecord, WorkerRecord
 from hpo.study import StudyDef
-from hpo.trial import Cause, Result
-
-ENDED = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
 
 
-class Store:
-    """One database.
+class Store(Database):
+    """One database and its studies.
 
-    Args:
-        url: SQLAlchemy address of it.
-        create: make it where it is missing, else refuse.
-        clock: seconds since 1970 for tests; None means the database's own clock.
-
-    Raises:
-        StorageError: it cannot be used.
+    See `Database` for the arguments.
     """
-
-    def __init__(self, url: str, *, create: bool = False, clock: Callable[[], float] | None = None) -> None:
-        self.url = url
-        self._database = backend(url)
-        self.place = self._database.place
-        try:
-            self.rdb = open_storage(self._database, create=create)
-        except HpoError:
-            self._database.close()
-            raise
-        # cached: without it every look at a study reads all of its trials again
-        self.storage = optuna.storages.get_storage(self.rdb)
-        self._clock = clock
-
-    def __enter__(self) -> Self:
-        """Itself; closed at the end of the block."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Closes it."""
-        self.close()
-
-    def close(self) -> None:
-        """Gives the connections back."""
-        self.rdb.remove_session()
-        self.rdb.engine.dispose()
-        self._database.close()
-
-    def now(self, connection: Connection) -> float:
-        """Seconds since 1970 by the clock that decides who owns what."""
-        if self._clock is not None:
-            return self._clock()
-        return float(connection.execute(select(self._database.now)).scalar_one())
-
-    def lock(self, name: str) -> Lock:
-        """The lock under which trials of a study are claimed and finished."""
-        return self._database.lock(f"{name}.lock")
-
-    def optuna_study(self, record: StudyRecord) -> optuna.Study:
-        """Optuna's object for a study, with its pruner."""
-        definition = record.definition
-        with quiet_optuna():
-            return optuna.load_study(
-                study_name=record.name,
-                storage=self.storage,
-                pruner=definition.search.pruner.make(definition.train.max_epochs, definition.split.folds),
-            )
 
     def create(
         self, definition: StudyDef, *, spaces: Mapping[str, Space], data: DataRecord, versions: Mapping[str, str]
@@ -163,40 +106,6 @@ class Store:
                 .values(definition=study.to_json(definition), stop_requested=False, failures_since=self.now(connection))
             )
 
-    def _find(self, name: str) -> StudyRecord | None:
-        # Each claim comes through here: a worker that has waited while the tables were upgraded must not go on.
-        revision = select(tables.schema.c.version_num).scalar_subquery().label("revision")
-        with self.rdb.engine.begin() as connection:
-            row = (
-                connection.execute(select(tables.studies, revision).where(tables.studies.c.name == name))
-                .mappings()
-                .first()
-            )
-        if row is None:
-            return None
-        schema.refuse_other(row["revision"], self.place)
-        return _study_record(dict(row))
-
-    def study(self, name: str) -> StudyRecord:
-        """The study of that name.
-
-        Raises:
-            UsageError: there is none; the message has the nearest names.
-        """
-        record = self._find(name)
-        if record is None:
-            names = self.names()
-            hint = nearest(name, names) if names else "there are no studies yet"
-            raise UsageError(f"no study {name!r} in {self.place}; {hint}")
-        return record
-
-    def names(self) -> list[str]:
-        """Names of all studies, oldest first."""
-        with self.rdb.engine.begin() as connection:
-            return list(
-                connection.execute(select(tables.studies.c.name).order_by(tables.studies.c.created_at)).scalars()
-            )
-
     def request_stop(self, name: str) -> None:
         """Asks all workers of a study, wherever they are, to drain."""
         record = self.study(name)
@@ -207,17 +116,7 @@ class Store:
 
     def trials(self, name: str) -> list[TrialRecord]:
         """All trials of a study by number."""
-        return retried(lambda: self._trials(self.study(name)))
-
-    def _trials(self, record: StudyRecord) -> list[TrialRecord]:
-        with self.rdb.engine.begin() as connection:
-            now = self.now(connection)
-            rows = connection.execute(
-                select(tables.trials).where(tables.trials.c.study_id == record.study_id)
-            ).mappings()
-            ours = {row["number"]: dict(row) for row in rows}
-        frozen = self.optuna_study(record).get_trials(deepcopy=False)
-        return [_trial_record(trial, ours.get(trial.number), now) for trial in frozen]
+        return retried(lambda: overview.trials(self, self.study(name)))
 
     def trial(self, name: str, number: int) -> TrialRecord:
         """One trial.
@@ -233,23 +132,7 @@ class Store:
 
     def workers(self, name: str) -> list[WorkerRecord]:
         """All workers that ever joined a study; one not heard of for one of its leases is not alive."""
-        return self._workers(self.study(name))
-
-    def _workers(self, record: StudyRecord) -> list[WorkerRecord]:
-        with self.rdb.engine.begin() as connection:
-            now = self.now(connection)
-            rows = connection.execute(
-                select(tables.workers)
-                .where(tables.workers.c.study_id == record.study_id)
-                .order_by(tables.workers.c.started_at)
-            ).mappings()
-            return [
-                WorkerRecord(
-                    **{k: row[k] for k in WorkerRecord.model_fields if k != "alive"},
-                    alive=row["left_at"] is None and now - row["seen_at"] <= row["lease"],
-                )
-                for row in rows
-            ]
+        return overview.workers(self, self.study(name))
 
     def status(self, name: str, trials: list[TrialRecord] | None = None) -> Status:
         """The study at this moment.
@@ -257,116 +140,9 @@ class Store:
         Args:
             trials: what `trials` just returned, to spare reading them again; None reads them.
         """
-        return retried(lambda: self._status(name, trials))
 
-    def _status(self, name: str, trials: list[TrialRecord] | None) -> Status:
-        record = self.study(name)
-        budget, train = record.definition.budget, record.definition.train
-        if trials is None:
-            trials = self._trials(record)
-        workers = self._workers(record)
-        with self.rdb.engine.begin() as connection:
-            clock = (
-                connection.execute(select(tables.studies).where(tables.studies.c.study_id == record.study_id))
-                .mappings()
-                .one()
-            )
-        counts = Counter(trial.state for trial in trials)
-        ended = counts["complete"] + counts["pruned"]
-        uses = {
-            "trials": Use(used=ended, limit=budget.trials),
-            "hours": Use(used=clock["worked_seconds"] / 3600, limit=budget.hours),
-            "gpu_hours": Use(used=clock["slot_seconds"] / 3600, limit=budget.gpu_hours),
-        }
-        best = best_trial(trials, train.metric)
-        causes = [(t.finished_at or 0.0, t.number, t.cause.value) for t in trials if t.cause]
-        failed = consecutive_failures(causes, clock["failures_since"])
-        outcomes = [trial.outcome for trial in trials if trial.outcome is not None]
-        fit = sum(outcome.seconds.get("fit", 0.0) for outcome in outcomes)
-        total = sum(outcome.seconds.get("total", 0.0) for outcome in outcomes)
-        alive = any(worker.alive for worker in workers)
-        if any(use.limit is not None and use.used >= use.limit for use in uses.values()):
-            state = "ended" if not counts["running"] or not alive else "running"
-        elif len(failed) >= budget.max_consecutive_failures:
-            state = "failed"
-        elif alive:
-            state = "stopping" if record.stop_requested else "running"
-        elif record.stop_requested:
-            state = "stopped"
-        else:
-            state = "interrupted" if workers else "waiting"
-        return Status(
-            study=name,
-            state=state,
-            metric=train.metric,
-            counts={key: counts[key] for key in ("complete", "pruned", "fail", "running", "waiting")},
-            budget=uses,
-            best=None if best is None else Best(trial=best.number, value=best.value or 0.0, params=best.params),
-            failures=dict(
-                Counter(t.cause.value for t in trials if t.cause and t.cause not in (Cause.COMPLETED, Cause.PRUNED))
-            ),
-            workers=tuple(workers),
-            seconds={"training": fit, "overhead": total - fit},
-            running=tuple(trial for trial in trials if trial.live),
-            max_steps=train.max_epochs * record.definition.split.folds,
-            last_failure=_detail(trials[failed[0]]) if failed else "",
-        )
+        def status() -> Status:
+            record = self.study(name)
+            return overview.status(self, record, overview.trials(self, record) if trials is None else trials)
 
-
-def best_trial(trials: list[TrialRecord], metric: str) -> TrialRecord | None:
-    """The best completed trial, the earliest of equals; None when none completed."""
-    done = [trial for trial in trials if trial.state == "complete" and trial.value is not None]
-    sign = 1.0 if search.direction(metric) == "maximize" else -1.0
-    return max(done, key=lambda trial: (sign * (trial.value or 0.0), -trial.number), default=None)
-
-
-def consecutive_failures(causes: Iterable[tuple[float, int, str]], since: float) -> list[int]:
-    """Numbers of the trials that failed since the last one that did not, newest first.
-
-    Args:
-        causes: (finished_at, number, cause) of ended trials.
-        since: those that ended before do not count.
-    """
-    failed = []
-    for finished_at, number, cause in sorted(causes, reverse=True):
-        if finished_at < since or cause not in (Cause.BUG, Cause.POISON):
-            break
-        failed.append(number)
-    return failed
-
-
-def _detail(trial: TrialRecord) -> str:
-    return "" if trial.outcome is None else trial.outcome.detail
-
-
-def _study_record(row: Mapping[str, Any]) -> StudyRecord:
-    return StudyRecord(
-        study_id=row["study_id"],
-        name=row["name"],
-        definition=study.from_json(row["definition"]),
-        digest=row["digest"],
-        spaces=SPACES.validate_python(row["spaces"]),
-        data=DataRecord.model_validate(row["data"]),
-        versions=row["versions"],
-        created_at=row["created_at"],
-        stop_requested=row["stop_requested"],
-    )
-
-
-def _trial_record(frozen: optuna.trial.FrozenTrial, row: Mapping[str, Any] | None, now: float) -> TrialRecord:
-    last = frozen.last_step
-    ours: dict[str, Any] = {}
-    if row is not None:
-        ours = {k: row[k] for k in ("seed", "attempt", "losses", "worker", "artifacts", "leased_at", "finished_at")}
-        ours["cause"] = Cause(row["cause"]) if row["cause"] else None
-        ours["outcome"] = Result.model_validate(row["outcome"]) if row["outcome"] else None
-        ours["live"] = row["expires_at"] is not None and row["expires_at"] > now
-    return TrialRecord(
-        number=frozen.number,
-        state=frozen.state.name.lower(),
-        value=frozen.value,
-        params=frozen.params,
-        last_step=last,
-        last_value=None if last is None else frozen.intermediate_values[last],
-        **ours,
-    )
+        return retried(status)

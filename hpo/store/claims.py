@@ -19,10 +19,11 @@ from hpo.resolve import split_params
 from hpo.settings import Times
 from hpo.store import tables
 from hpo.store.books import Books, Row
-from hpo.store.catalogue import ENDED, Store, consecutive_failures
+from hpo.store.catalogue import Store
 from hpo.store.connect import retried
 from hpo.store.endings import Endings, artifacts_of
 from hpo.store.lock import LockLostError
+from hpo.store.overview import consecutive_failures
 from hpo.store.proposals import Proposals, derive_seed
 from hpo.store.records import Claim, Idle, Orders, Over, StudyRecord
 from hpo.store.roster import Roster
@@ -34,6 +35,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 Key = tuple[int, int]  # number and attempt of a trial
 State = optuna.trial.TrialState
+ENDED = (State.COMPLETE, State.PRUNED)
 BUDGETS = ("trials", "hours", "gpu_hours")
 NO_STEP = -1
 

@@ -7,7 +7,7 @@ import optuna
 
 from hpo import search
 from hpo.store.books import Books, Row
-from hpo.store.catalogue import Store
+from hpo.store.database import Database
 from hpo.store.proposals import Proposals, derive_seed
 from hpo.store.records import StudyRecord
 from hpo.store.rows import Rows
@@ -25,7 +25,7 @@ class Endings:
     """
 
     def __init__(
-        self, store: Store, record: StudyRecord, study: optuna.Study, books: Books, rows: Rows, proposals: Proposals
+        self, store: Database, record: StudyRecord, study: optuna.Study, books: Books, rows: Rows, proposals: Proposals
     ) -> None:
         self._store = store
         self._record = record

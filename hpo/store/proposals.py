@@ -9,7 +9,7 @@ import numpy as np
 import optuna
 
 from hpo import samplers
-from hpo.store.catalogue import Store
+from hpo.store.database import Database
 from hpo.store.records import StudyRecord
 
 State = optuna.trial.TrialState
@@ -29,7 +29,7 @@ class Proposals:
         study: Optuna's object for it.
     """
 
-    def __init__(self, store: Store, record: StudyRecord, study: optuna.Study) -> None:
+    def __init__(self, store: Database, record: StudyRecord, study: optuna.Study) -> None:
         self._store = store
         self._record = record
         self._study = study

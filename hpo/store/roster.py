@@ -5,8 +5,8 @@ import threading
 from sqlalchemy import Connection, insert, select, update
 
 from hpo.store import tables
-from hpo.store.catalogue import Store
 from hpo.store.connect import retried
+from hpo.store.database import Database
 
 
 class Roster:
@@ -19,7 +19,7 @@ class Roster:
         give_up: once set, an unusable database is waited for only briefly.
     """
 
-    def __init__(self, store: Store, study_id: int, worker: str, give_up: threading.Event | None) -> None:
+    def __init__(self, store: Database, study_id: int, worker: str, give_up: threading.Event | None) -> None:
         self._store = store
         self._study_id = study_id
         self._worker = worker

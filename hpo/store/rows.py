@@ -7,7 +7,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from hpo.store import tables
 from hpo.store.books import Books, Row
-from hpo.store.catalogue import Store
+from hpo.store.database import Database
 from hpo.store.records import Claim
 from hpo.trial import Result
 
@@ -21,7 +21,7 @@ class Rows:
         books: the study's account of time.
     """
 
-    def __init__(self, store: Store, study_id: int, books: Books) -> None:
+    def __init__(self, store: Database, study_id: int, books: Books) -> None:
         self._store = store
         self._study_id = study_id
         self._books = books

@@ -1,0 +1,145 @@
+"""A study as one looks at it: its trials, its workers, its state."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import optuna
+from sqlalchemy import select
+
+from hpo import search
+from hpo.store import tables
+from hpo.store.database import Database
+from hpo.store.records import Best, Status, StudyRecord, TrialRecord, Use, WorkerRecord
+from hpo.trial import Cause, Result
+
+
+def trials(store: Database, record: StudyRecord) -> list[TrialRecord]:
+    """All trials of a study by number."""
+    with store.rdb.engine.begin() as connection:
+        now = store.now(connection)
+        rows = connection.execute(select(tables.trials).where(tables.trials.c.study_id == record.study_id)).mappings()
+        ours = {row["number"]: dict(row) for row in rows}
+    frozen = store.optuna_study(record).get_trials(deepcopy=False)
+    return [_trial_record(trial, ours.get(trial.number), now) for trial in frozen]
+
+
+def workers(store: Database, record: StudyRecord) -> list[WorkerRecord]:
+    """All workers that ever joined a study, oldest first."""
+    with store.rdb.engine.begin() as connection:
+        now = store.now(connection)
+        rows = connection.execute(
+            select(tables.workers)
+            .where(tables.workers.c.study_id == record.study_id)
+            .order_by(tables.workers.c.started_at)
+        ).mappings()
+        return [
+            WorkerRecord(
+                **{k: row[k] for k in WorkerRecord.model_fields if k != "alive"},
+                alive=row["left_at"] is None and now - row["seen_at"] <= row["lease"],
+            )
+            for row in rows
+        ]
+
+
+def status(store: Database, record: StudyRecord, trials: list[TrialRecord]) -> Status:
+    """The study at this moment.
+
+    Args:
+        store: the database.
+        record: the study.
+        trials: all of its, as `trials` just returned them.
+    """
+    budget, train = record.definition.budget, record.definition.train
+    team = workers(store, record)
+    with store.rdb.engine.begin() as connection:
+        clock = (
+            connection.execute(select(tables.studies).where(tables.studies.c.study_id == record.study_id))
+            .mappings()
+            .one()
+        )
+    counts = Counter(trial.state for trial in trials)
+    ended = counts["complete"] + counts["pruned"]
+    uses = {
+        "trials": Use(used=ended, limit=budget.trials),
+        "hours": Use(used=clock["worked_seconds"] / 3600, limit=budget.hours),
+        "gpu_hours": Use(used=clock["slot_seconds"] / 3600, limit=budget.gpu_hours),
+    }
+    best = best_trial(trials, train.metric)
+    causes = [(t.finished_at or 0.0, t.number, t.cause.value) for t in trials if t.cause]
+    failed = consecutive_failures(causes, clock["failures_since"])
+    outcomes = [trial.outcome for trial in trials if trial.outcome is not None]
+    fit = sum(outcome.seconds.get("fit", 0.0) for outcome in outcomes)
+    total = sum(outcome.seconds.get("total", 0.0) for outcome in outcomes)
+    alive = any(worker.alive for worker in team)
+    if any(use.limit is not None and use.used >= use.limit for use in uses.values()):
+        state = "ended" if not counts["running"] or not alive else "running"
+    elif len(failed) >= budget.max_consecutive_failures:
+        state = "failed"
+    elif alive:
+        state = "stopping" if record.stop_requested else "running"
+    elif record.stop_requested:
+        state = "stopped"
+    else:
+        state = "interrupted" if team else "waiting"
+    return Status(
+        study=record.name,
+        state=state,
+        metric=train.metric,
+        counts={key: counts[key] for key in ("complete", "pruned", "fail", "running", "waiting")},
+        budget=uses,
+        best=None if best is None else Best(trial=best.number, value=best.value or 0.0, params=best.params),
+        failures=dict(
+            Counter(t.cause.value for t in trials if t.cause and t.cause not in (Cause.COMPLETED, Cause.PRUNED))
+        ),
+        workers=tuple(team),
+        seconds={"training": fit, "overhead": total - fit},
+        running=tuple(trial for trial in trials if trial.live),
+        max_steps=train.max_epochs * record.definition.split.folds,
+        last_failure=_detail(trials[failed[0]]) if failed else "",
+    )
+
+
+def best_trial(trials: list[TrialRecord], metric: str) -> TrialRecord | None:
+    """The best completed trial, the earliest of equals; None when none completed."""
+    done = [trial for trial in trials if trial.state == "complete" and trial.value is not None]
+    sign = 1.0 if search.direction(metric) == "maximize" else -1.0
+    return max(done, key=lambda trial: (sign * (trial.value or 0.0), -trial.number), default=None)
+
+
+def consecutive_failures(causes: Iterable[tuple[float, int, str]], since: float) -> list[int]:
+    """Numbers of the trials that failed since the last one that did not, newest first.
+
+    Args:
+        causes: (finished_at, number, cause) of ended trials.
+        since: those that ended before do not count.
+    """
+    failed = []
+    for finished_at, number, cause in sorted(causes, reverse=True):
+        if finished_at < since or cause not in (Cause.BUG, Cause.POISON):
+            break
+        failed.append(number)
+    return failed
+
+
+def _detail(trial: TrialRecord) -> str:
+    return "" if trial.outcome is None else trial.outcome.detail
+
+
+def _trial_record(frozen: optuna.trial.FrozenTrial, row: Mapping[str, Any] | None, now: float) -> TrialRecord:
+    last = frozen.last_step
+    ours: dict[str, Any] = {}
+    if row is not None:
+        ours = {k: row[k] for k in ("seed", "attempt", "losses", "worker", "artifacts", "leased_at", "finished_at")}
+        ours["cause"] = Cause(row["cause"]) if row["cause"] else None
+        ours["outcome"] = Result.model_validate(row["outcome"]) if row["outcome"] else None
+        ours["live"] = row["expires_at"] is not None and row["expires_at"] > now
+    return TrialRecord(
+        number=frozen.number,
+        state=frozen.state.name.lower(),
+        value=frozen.value,
+        params=frozen.params,
+        last_step=last,
+        last_value=None if last is None else frozen.intermediate_values[last],
+        **ours,
+    )
