@@ -3,7 +3,7 @@
 Knows neither folds nor callbacks of its own; everything here is made anew for each training.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -14,6 +14,7 @@ from hpo import augment
 from hpo.augment._batch import Batch, Draw
 from hpo.space import Params
 
+SAMPLE_EPSILON = 1e-8  # added to a window's variance
 # In the names of biases (a GRU's has two dimensions) and of what normalisations scale and shift by.
 _UNDECAYED = ("bias", "gamma", "beta")
 
@@ -32,17 +33,25 @@ def class_weights(y: NDArray[np.int64], k: int, power: float) -> dict[int, float
 def channel_statistics(x: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean and variance of each channel over all windows and steps of x (n, timesteps, channels), float64 (channels,).
 
-    Summed piece by piece, so that a memory map larger than the memory will do. The variance of a channel that stands
-    still, up to float32's rounding, is 1: dividing by its rounding noise would blow up every later change.
+    Padded steps do not count. Summed piece by piece, so that a memory map larger than the memory will do. The variance
+    of a channel that stands still, up to float32's rounding, is 1: dividing by its rounding noise would blow up every
+    later change.
     """
-    pieces = [slice(start, start + 1024) for start in range(0, len(x), 1024)]
-    count = x.shape[0] * x.shape[1]
-    mean = sum(x[piece].sum(axis=(0, 1), dtype=np.float64) for piece in pieces) / count
-    variance = sum(((x[piece] - mean) ** 2).sum(axis=(0, 1)) for piece in pieces) / count
+    count = sum(len(steps) for steps in _steps(x))
+    mean = sum(steps.sum(axis=0, dtype=np.float64) for steps in _steps(x)) / count
+    variance = sum(((steps - mean) ** 2).sum(axis=0) for steps in _steps(x)) / count
     return mean, np.where(variance > (1e-6 * np.abs(mean)) ** 2, variance, 1.0)
 
 
-def scaled(model: keras.Model, x: NDArray[np.float32], scaling: str) -> keras.Model:
+def _steps(x: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
+    """The steps of all windows that are there, in pieces (m, channels)."""
+    for start in range(0, len(x), 1024):
+        steps = x[start : start + 1024].reshape(-1, x.shape[2])
+        missing = np.isnan(steps[:, 0])
+        yield steps[~missing] if missing.any() else steps
+
+
+def scaled(model: keras.Model, x: NDArray[np.float32], scaling: str, *, padded: bool = False) -> keras.Model:
     """`model` behind a layer that scales raw windows; the layer has no weights, so the count of parameters stays.
 
     Args:
@@ -50,16 +59,33 @@ def scaled(model: keras.Model, x: NDArray[np.float32], scaling: str) -> keras.Mo
         x: the training part, (n, timesteps, channels); what "channel" learns is learnt from it alone.
         scaling: "channel": each channel to mean 0 and variance 1 over the training part. "sample": each channel of each
             window by itself, as is usual on the UCR archive. "none": as it is, and `model` itself comes back.
+        padded: windows may end in steps of NaN, which stay NaN and count for nothing.
     """
     if scaling == "none":
         return model
+    layer: Callable[[Any], Any]
     if scaling == "channel":
         mean, variance = channel_statistics(x)
         layer = keras.layers.Normalization(axis=-1, mean=mean.tolist(), variance=variance.tolist(), name="scaling")
+    elif padded:
+        layer = _standardised
     else:
-        layer = keras.layers.LayerNormalization(axis=1, center=False, scale=False, epsilon=1e-8, name="scaling")
+        layer = keras.layers.LayerNormalization(
+            axis=1, center=False, scale=False, epsilon=SAMPLE_EPSILON, name="scaling"
+        )
     raw = keras.Input(x.shape[1:], dtype="float32", name="raw_window")
     return keras.Model(raw, model(layer(raw)), name="scaled")
+
+
+def _standardised(window: Any) -> Any:
+    """What `LayerNormalization` does along the steps, but over those alone that are not NaN."""
+    ops = keras.ops
+    missing = ops.isnan(window)
+    count = ops.sum(ops.cast(ops.logical_not(missing), "float32"), axis=1, keepdims=True)
+    # the conditions are `isnan` itself for the sake of ONNX: see hpo/models/_blocks.py
+    centred = window - ops.sum(ops.where(missing, 0.0, window), axis=1, keepdims=True) / count
+    squares = ops.where(ops.isnan(centred), 0.0, ops.square(centred))
+    return centred / ops.sqrt(ops.sum(squares, axis=1, keepdims=True) / count + SAMPLE_EPSILON)
 
 
 class Augmented(keras.Model):

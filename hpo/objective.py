@@ -123,13 +123,13 @@ def _fold(trial: _Trial, fold: int) -> None:
         keras.config.disable_traceback_filtering()  # its wrappers cost a tenth of a second in a trace, and hide causes
         seed = fold_seed(spec.seed, fold)
         keras.utils.set_random_seed(seed)
-        family = models.get(spec.family).build(training.x.shape[1:], len(spec.classes), **spec.model)
+        family = models.get(spec.family).build(training.x.shape[1:], len(spec.classes), spec.padded, **spec.model)
         trial.parameters = family.count_params()
         limit = settings.max_parameters
         if limit is not None and trial.parameters > limit:
             halt.set(Cause.TOO_LARGE, f"the model has {trial.parameters:,} parameters, max_parameters is {limit:,}")
             return
-        model = scaled(family, training.x, settings.scaling)
+        model = scaled(family, training.x, settings.scaling, padded=spec.padded)
         learner = augmented(model, training.x, chosen, seed)
         batch_size = int(chosen["batch_size"])
         compile_model(learner, settings.optimizer, chosen, math.ceil(len(targets) / batch_size), settings.max_epochs)

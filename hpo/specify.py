@@ -39,6 +39,7 @@ def specify(record: StudyRecord, claim: Claim, parts: Sequence[FoldParts], artif
         ),
         folds=tuple(parts),
         classes=record.data.classes,
+        padded=record.data.padded,
         artifacts=str(artifacts / claim.artifacts),
     )
 

@@ -76,6 +76,7 @@ class TrialSpec(_Value):
         settings: what the study fixes.
         folds: where the arrays lie.
         classes: class names in label order.
+        padded: windows may end in steps of NaN, which are not there.
         artifacts: folder that the trial may write its files into.
         keep_model: write the trained model of the last fold into `artifacts`, as `MODEL`.
         device: what CUDA_VISIBLE_DEVICES is set to before TensorFlow looks at a GPU; None leaves it as it is.
@@ -91,6 +92,7 @@ class TrialSpec(_Value):
     settings: TrainSettings
     folds: tuple[FoldParts, ...]
     classes: tuple[str, ...]
+    padded: bool = False
     artifacts: str
     keep_model: bool = False
     device: str | None = None

@@ -43,10 +43,12 @@ class Family(Protocol):
             ValueError: it would not; one sentence for each reason, which names the hyperparameter and the numbers.
         """
 
-    def build(self, shape: tuple[int, int], n_classes: int, **params: Scalar) -> keras.Model:
+    def build(self, shape: tuple[int, int], n_classes: int, padded: bool = False, /, **params: Scalar) -> keras.Model:
         """An uncompiled functional model of built-in layers.
 
-        It takes float32 (batch, timesteps, channels) and returns probabilities, float32 (batch, n_classes).
+        It takes float32 (batch, timesteps, channels) and returns probabilities, float32 (batch, n_classes). With
+        `padded`, windows may be shorter than `timesteps`: steps of NaN at their end are not there, and no score
+        depends on what a layer makes of them. The weights are the same.
 
         Raises:
             ValueError: the setting does not pass `check`.

@@ -66,6 +66,8 @@ def check(shape: tuple[int, int], n_classes: int, **params: Scalar) -> None:
 def build(
     shape: tuple[int, int],
     n_classes: int,
+    padded: bool = False,
+    /,
     *,
     n_steps: int = 4,
     conv_layers: int = 2,
@@ -81,6 +83,7 @@ def build(
     Args:
         shape: (timesteps, channels) of a window.
         n_classes: how many probabilities come out.
+        padded: windows may be shorter: at their end, steps of NaN in all channels are not there.
         n_steps: sub-windows of equal length that the LSTM walks through.
         conv_layers: convolutions, one after the other, none of which pads.
         filters: of each convolution.
@@ -102,13 +105,15 @@ def build(
 
     from hpo.models import _blocks
 
-    inputs = _blocks.window(shape)
-    x = Reshape((n_steps, shape[0] // n_steps, shape[1]))(inputs)
+    inputs, x, mask = _blocks.window(shape, padded)
+    length = shape[0] // n_steps
+    x = Reshape((n_steps, length, shape[1]))(_blocks.hide(x, mask))
+    mask = _blocks.thinned(mask, n_steps, stride=length)
     for _ in range(conv_layers):
         x = Conv2D(filters, (1, kernel_size), activation="relu")(x)
     x = Dropout(dropout)(x)
     x = MaxPooling2D((1, pool_size))(x)
     x = Reshape((n_steps, -1))(x)
-    x = Dropout(dropout)(_blocks.recurrent(x, "lstm", units))
+    x = Dropout(dropout)(_blocks.recurrent(x, "lstm", units, mask=mask))
     x = Dense(dense_units, "relu")(x)
     return keras.Model(inputs, _blocks.probabilities(x, n_classes), name="cnn_lstm")

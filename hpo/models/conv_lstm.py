@@ -63,6 +63,8 @@ def check(shape: tuple[int, int], n_classes: int, **params: Scalar) -> None:
 def build(
     shape: tuple[int, int],
     n_classes: int,
+    padded: bool = False,
+    /,
     *,
     n_steps: int = 4,
     filters: int = 64,
@@ -79,6 +81,7 @@ def build(
     Args:
         shape: (timesteps, channels) of a window.
         n_classes: how many probabilities come out.
+        padded: windows may be shorter: at their end, steps of NaN in all channels are not there.
         n_steps: sub-windows of equal length that the LSTM walks through.
         filters: of each ConvLSTM layer.
         kernel_size: time steps; at most the length of a sub-window.
@@ -101,8 +104,10 @@ def build(
 
     from hpo.models import _blocks
 
-    inputs = _blocks.window(shape)
-    x = Reshape((n_steps, shape[0] // n_steps, shape[1]))(inputs)
+    inputs, x, mask = _blocks.window(shape, padded)
+    length = shape[0] // n_steps
+    x = Reshape((n_steps, length, shape[1]))(_blocks.hide(x, mask))
+    mask = _blocks.thinned(mask, n_steps, stride=length)
     for layer in range(layers):
         x = ConvLSTM1D(
             filters,
@@ -111,7 +116,7 @@ def build(
             activation=activation,
             recurrent_dropout=recurrent_dropout,
             return_sequences=layer < layers - 1,
-        )(x)
+        )(x, mask=mask)
         x = Dropout(dropout)(x)
     x = Flatten()(x) if head == "flatten" else GlobalAveragePooling1D()(x)
     x = Dense(dense_units, "relu")(x)

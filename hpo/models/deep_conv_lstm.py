@@ -66,6 +66,8 @@ def check(shape: tuple[int, int], n_classes: int, **params: Scalar) -> None:
 def build(
     shape: tuple[int, int],
     n_classes: int,
+    padded: bool = False,
+    /,
     *,
     conv_layers: int = 4,
     filters: int = 64,
@@ -85,6 +87,7 @@ def build(
     Args:
         shape: (timesteps, channels) of a window.
         n_classes: how many probabilities come out.
+        padded: windows may be shorter: at their end, steps of NaN in all channels are not there.
         conv_layers: convolutions, one after the other.
         filters: of each convolution, for each channel.
         kernel_size: time steps of each convolution.
@@ -104,12 +107,13 @@ def build(
 
     from hpo.models import _blocks
 
-    inputs = _blocks.window(shape)
-    x = Reshape((*shape, 1))(inputs)
+    inputs, x, mask = _blocks.window(shape, padded)
+    x = Reshape((*shape, 1))(_blocks.hide(x, mask))
     for _ in range(conv_layers):
         x = Conv2D(filters, (kernel_size, 1), activation="relu")(x)
     x = Reshape((x.shape[1], shape[1] * filters))(x)
+    mask = _blocks.thinned(mask, x.shape[1], read=1 + conv_layers * (kernel_size - 1))
     for layer in range(layers):
-        x = _blocks.recurrent(Dropout(dropout)(x), "lstm", units, sequences=layer < layers - 1)
+        x = _blocks.recurrent(Dropout(dropout)(x), "lstm", units, mask=mask, sequences=layer < layers - 1)
     x = Dropout(dropout)(x)
     return keras.Model(inputs, _blocks.probabilities(x, n_classes), name="deep_conv_lstm")

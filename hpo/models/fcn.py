@@ -51,6 +51,8 @@ def check(shape: tuple[int, int], n_classes: int, **params: Scalar) -> None:
 def build(
     shape: tuple[int, int],
     n_classes: int,
+    padded: bool = False,
+    /,
     *,
     filters: int = 128,
     kernels: str = "8-5-3",
@@ -62,6 +64,7 @@ def build(
     Args:
         shape: (timesteps, channels) of a window.
         n_classes: how many probabilities come out.
+        padded: windows may be shorter: at their end, steps of NaN in all channels are not there.
         filters: f; the three convolutions have f, 2 f and f filters.
         kernels: kernel sizes of the three convolutions, in time steps, joined by hyphens.
         bn_momentum: of the moving statistics of batch normalisation; the published code has 0.99.
@@ -78,10 +81,10 @@ def build(
 
     from hpo.models import _blocks
 
-    inputs = x = _blocks.window(shape)
+    inputs, x, mask = _blocks.window(shape, padded)
     for width, size in zip((filters, 2 * filters, filters), _rules.kernel_sizes(kernels), strict=True):
-        x = _blocks.conv_block(x, width, size, bn_momentum)
+        x, mask = _blocks.conv_block(x, mask, width, size, bn_momentum)
         if conv_dropout:
             x = Dropout(conv_dropout)(x)
-    x = GlobalAveragePooling1D()(x)
+    x = GlobalAveragePooling1D()(x, mask=mask)
     return keras.Model(inputs, _blocks.probabilities(x, n_classes), name="fcn")

@@ -37,6 +37,8 @@ def check(shape: tuple[int, int], n_classes: int, **params: Scalar) -> None:
 def build(
     shape: tuple[int, int],
     n_classes: int,
+    padded: bool = False,
+    /,
     *,
     units: int = 100,
     layers: int = 1,
@@ -53,6 +55,7 @@ def build(
     Args:
         shape: (timesteps, channels) of a window.
         n_classes: how many probabilities come out.
+        padded: windows may be shorter: at their end, steps of NaN in all channels are not there.
         units: cells of each GRU, in each direction.
         layers: GRUs, one upon the other.
         bidirectional: each layer also reads backwards.
@@ -72,9 +75,9 @@ def build(
 
     from hpo.models import _blocks
 
-    inputs = _blocks.window(shape)
+    inputs, x, mask = _blocks.window(shape, padded)
     x = _blocks.recurrent_stack(
-        inputs, "gru", units, layers, bidirectional=bidirectional, dropout=dropout, pooling=pooling
+        x, "gru", units, layers, mask=mask, bidirectional=bidirectional, dropout=dropout, pooling=pooling
     )
     x = Dense(dense_units, "relu")(x)
     return keras.Model(inputs, _blocks.probabilities(x, n_classes), name="gru")

@@ -57,6 +57,8 @@ def check(shape: tuple[int, int], n_classes: int, **params: Scalar) -> None:
 def build(
     shape: tuple[int, int],
     n_classes: int,
+    padded: bool = False,
+    /,
     *,
     filters: int = 32,
     depth: int = 6,
@@ -74,6 +76,7 @@ def build(
     Args:
         shape: (timesteps, channels) of a window.
         n_classes: how many probabilities come out.
+        padded: windows may be shorter: at their end, steps of NaN in all channels are not there.
         filters: of each branch of a module.
         depth: modules, one after the other.
         kernels: kernel sizes of the branches of each module, in time steps, joined by hyphens; any number of them.
@@ -104,20 +107,22 @@ def build(
 
     from hpo.models import _blocks
 
-    inputs = x = block = _blocks.window(shape)
+    inputs, x, mask = _blocks.window(shape, padded)
+    block = x
     for module in range(depth):
+        x = _blocks.hide(x, mask)
         narrow = Conv1D(bottleneck, 1, use_bias=False)(x) if bottleneck and x.shape[-1] > 1 else x
         branches = [
             Conv1D(filters, size, padding="same", use_bias=False)(narrow) for size in _rules.kernel_sizes(kernels)
         ]
-        pooled = MaxPooling1D(3, strides=1, padding="same")(x)
+        pooled = MaxPooling1D(3, strides=1, padding="same")(_blocks.hide(x, mask, _blocks.LOWEST))
         branches.append(Conv1D(filters, 1, use_bias=False)(pooled))
-        x = ReLU()(BatchNormalization(momentum=bn_momentum)(Concatenate()(branches)))
+        x = ReLU()(BatchNormalization(momentum=bn_momentum)(Concatenate()(branches), mask=mask))
         if conv_dropout:
             x = Dropout(conv_dropout)(x)
         if residual and module % BLOCK == BLOCK - 1:
-            shortcut = Conv1D(x.shape[-1], 1, use_bias=False)(block)
-            shortcut = BatchNormalization(momentum=bn_momentum)(shortcut)
+            shortcut = Conv1D(x.shape[-1], 1, use_bias=False)(_blocks.hide(block, mask))
+            shortcut = BatchNormalization(momentum=bn_momentum)(shortcut, mask=mask)
             x = block = ReLU()(Add()([shortcut, x]))
-    x = GlobalAveragePooling1D()(x)
+    x = GlobalAveragePooling1D()(x, mask=mask)
     return keras.Model(inputs, _blocks.probabilities(x, n_classes), name="inception_time")

@@ -81,6 +81,8 @@ def check(shape: tuple[int, int], n_classes: int, **params: Scalar) -> None:
 def build(
     shape: tuple[int, int],
     n_classes: int,
+    padded: bool = False,
+    /,
     *,
     cell: str = "lstm",
     units: int = 8,
@@ -96,11 +98,12 @@ def build(
     """The network, uncompiled.
 
     The published code masks after the shuffle, which hides channels that are all zero rather than padded steps, and
-    on a GPU can stop the fused kernel; there is no mask here.
+    on a GPU can stop the fused kernel; here only padded steps are hidden, and before the shuffle.
 
     Args:
         shape: (timesteps, channels) of a window.
         n_classes: how many probabilities come out.
+        padded: windows may be shorter: at their end, steps of NaN in all channels are not there.
         cell: "lstm" or "gru".
         units: cells of the recurrent branch.
         dimension_shuffle: the recurrent branch reads one channel at a time, as a vector of all its time steps (as
@@ -123,25 +126,26 @@ def build(
         conv_dropout=conv_dropout,
     )  # fmt: skip
     import keras
-    from keras.layers import AveragePooling1D, Concatenate, Dropout, GlobalAveragePooling1D, Permute
+    from keras.layers import Concatenate, Dropout, GlobalAveragePooling1D, Permute
 
     from hpo.models import _blocks
 
-    inputs = x = _blocks.window(shape)
+    inputs, window, mask = _blocks.window(shape, padded)
+    x, steps = window, mask
     if dimension_shuffle:
-        x = Permute((2, 1))(x)
+        x, steps = Permute((2, 1))(_blocks.hide(x, mask)), None
     elif shape[0] > LONGEST_SEQUENCE:
-        x = AveragePooling1D(math.ceil(shape[0] / LONGEST_SEQUENCE))(x)
-    memory = Dropout(dropout)(_blocks.recurrent(x, cell, units, bidirectional=bidirectional))
+        x, steps = _blocks.average_pool(x, mask, math.ceil(shape[0] / LONGEST_SEQUENCE))
+    memory = Dropout(dropout)(_blocks.recurrent(x, cell, units, mask=steps, bidirectional=bidirectional))
 
-    x = inputs
+    x = window
     for block, (width, kernel_size) in enumerate(zip((filters, 2 * filters, filters), _sizes(kernels), strict=True)):
-        x = _blocks.conv_block(x, width, kernel_size, bn_momentum)
+        x, mask = _blocks.conv_block(x, mask, width, kernel_size, bn_momentum)
         if se_ratio and block < 2:
-            x = _blocks.squeeze_excite(x, se_ratio)
+            x = _blocks.squeeze_excite(x, mask, se_ratio)
         if conv_dropout:
             x = Dropout(conv_dropout)(x)
-    x = Concatenate()([memory, GlobalAveragePooling1D()(x)])
+    x = Concatenate()([memory, GlobalAveragePooling1D()(x, mask=mask)])
     return keras.Model(inputs, _blocks.probabilities(x, n_classes), name="lstm_fcn")
 
 

@@ -64,6 +64,8 @@ def check(shape: tuple[int, int], n_classes: int, **params: Scalar) -> None:
 def build(
     shape: tuple[int, int],
     n_classes: int,
+    padded: bool = False,
+    /,
     *,
     kernels: str = "3-5-11",
     filters: int = 64,
@@ -77,6 +79,7 @@ def build(
     Args:
         shape: (timesteps, channels) of a window.
         n_classes: how many probabilities come out.
+        padded: windows may be shorter: at their end, steps of NaN in all channels are not there.
         kernels: kernel size of each head, in time steps, joined by hyphens; any number of heads. None pads.
         filters: of each head.
         dropout: after each head's convolution.
@@ -96,11 +99,14 @@ def build(
 
     from hpo.models import _blocks
 
-    inputs = _blocks.window(shape)
+    inputs, window, mask = _blocks.window(shape, padded)
     heads = []
     for size in _rules.kernel_sizes(kernels):
-        x = Conv1D(filters, size, activation="relu")(inputs)
-        x = MaxPooling1D(pool_size)(Dropout(dropout)(x))
-        heads.append(Flatten()(x) if head == "flatten" else GlobalAveragePooling1D()(x))
+        x = Conv1D(filters, size, activation="relu")(_blocks.hide(window, mask))
+        there = _blocks.thinned(mask, x.shape[1], read=size)
+        # behind a relu the zeros of hidden steps are never the maximum of a step that is there
+        x = MaxPooling1D(pool_size)(_blocks.hide(Dropout(dropout)(x), there))
+        there = _blocks.thinned(there, x.shape[1], stride=pool_size)
+        heads.append(Flatten()(x) if head == "flatten" else GlobalAveragePooling1D()(x, mask=there))
     x = Dense(dense_units, "relu")(Concatenate()(heads))
     return keras.Model(inputs, _blocks.probabilities(x, n_classes), name="multi_head_cnn")

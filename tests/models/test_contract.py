@@ -74,10 +74,11 @@ def test_space_is_the_signature_of_build(family: str) -> None:
     """SPACE names exactly the keyword-only arguments of build, with the same defaults, types included."""
     module = models.get(family)
     arguments = list(inspect.signature(module.build).parameters.values())
-    assert [a.name for a in arguments[:2]] == ["shape", "n_classes"]
-    assert all(a.kind is inspect.Parameter.KEYWORD_ONLY for a in arguments[2:])
-    assert {a.name: a.default for a in arguments[2:]} == {n: d.default for n, d in module.SPACE.items()}
-    assert all(type(a.default) is type(module.SPACE[a.name].default) for a in arguments[2:])
+    assert [a.name for a in arguments[:3]] == ["shape", "n_classes", "padded"]
+    assert arguments[2].default is False
+    assert all(a.kind is inspect.Parameter.KEYWORD_ONLY for a in arguments[3:])
+    assert {a.name: a.default for a in arguments[3:]} == {n: d.default for n, d in module.SPACE.items()}
+    assert all(type(a.default) is type(module.SPACE[a.name].default) for a in arguments[3:])
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -13,7 +13,7 @@ from hpo import models
 def tiny_family(monkeypatch: pytest.MonkeyPatch) -> None:
     """A family called "tiny" that is traced in a tenth of a second; the others stay."""
 
-    def build(shape: tuple[int, int], n_classes: int, *, units: int) -> Any:
+    def build(shape: tuple[int, int], n_classes: int, padded: bool = False, *, units: int) -> Any:
         window = keras.Input(shape)
         x = keras.layers.Dense(units, name="mix")(keras.layers.GlobalAveragePooling1D()(window))
         x = keras.layers.BatchNormalization(momentum=0.5)(x)

@@ -34,6 +34,28 @@ def test_scaling_lies_inside_the_model(tmp_path: Path, scaling: str) -> None:
     np.testing.assert_array_equal(predict(again, other), predict(model, other))
 
 
+@pytest.mark.parametrize("scaling", ["channel", "sample"])
+def test_scaling_leaves_padding_out(tmp_path: Path, scaling: str) -> None:
+    """Padded steps stay NaN, and the others are scaled as if these were not there: a shorter window by itself and, by
+    channels, the training part without them. Also after a round trip through a file.
+    """
+    x, _ = windows(6)
+    x[:3, 5:] = np.nan
+    there = {"channel": [x[:3, :5].reshape(-1, 2), x[3:].reshape(-1, 2)], "sample": [x[0, :5]]}[scaling]
+    steps = np.concatenate(there).astype(np.float64)
+    window = keras.Input((8, 2))
+    model = scaled(keras.Model(window, keras.layers.Flatten()(window)), x, scaling, padded=True)
+    found = predict(model, x).reshape(6, 8, 2)
+    np.testing.assert_array_equal(np.isnan(found), np.isnan(x))
+    np.testing.assert_allclose(found[0, :5], (x[0, :5] - steps.mean(0)) / steps.std(0), atol=1e-3)
+    plain = scaled(keras.Model(window, keras.layers.Flatten()(window)), x, "sample")
+    if scaling == "sample":
+        np.testing.assert_allclose(found[3:], predict(plain, x[3:]).reshape(3, 8, 2), atol=1e-3)
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+    np.testing.assert_array_equal(predict(again, x).reshape(6, 8, 2), found)
+
+
 def test_channel_statistics() -> None:
     """They are exact for values far from 0 and for more windows than a piece, and a channel that stands still is left
     at variance 1, so that its first change is not divided by nothing.
