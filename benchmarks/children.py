@@ -17,6 +17,7 @@ from pathlib import Path
 
 from hpo import data
 from hpo.child import Closed, ForkServer
+from hpo.data import bundled
 from hpo.data.split import make_split
 from hpo.training import TRAINING
 from hpo.trial import Cause, FoldParts, Result, Started, TrainSettings, TrialSpec
@@ -65,7 +66,7 @@ def main() -> None:
     trials = parser.parse_args().trials
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        loaded = data.load("bundled", path=None, name="BasicMotions", cache=folder / "cache")
+        loaded = data.load(bundled.Options(name="BasicMotions"), folder / "cache")
         split = make_split(
             loaded.train.y, None, by="stratified", folds=1, validation=0.2, stopping=0.0, seed=0, data_sha256=""
         )

@@ -1,6 +1,8 @@
 """What `hpo check` and `hpo data` say: plain values first, then tables of them."""
 
+import tomllib
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from hpo import data
-from hpo.errors import UsageError, nearest
+from hpo.errors import UsageError
 from hpo.prepare import Prepared, read_data
 from hpo.sizes import parameter_counts
 from hpo.space import describe
+from hpo.study import data_table as read_table
 
 
 def plan(prepared: Prepared, *, sizes: bool) -> dict[str, Any]:
@@ -105,18 +108,38 @@ def data_listing_table(found: dict[str, Any]) -> RenderableType:
     return rows
 
 
-def data_summary(source: str, where: str, name: str | None, cache: Path) -> dict[str, Any]:
-    """One data set, read (or found in the cache).
+def keys(texts: Iterable[str]) -> dict[str, Any]:
+    """``KEY=VALUE`` as a study file has it; a value that is no TOML is a text without its quotes.
 
     Raises:
-        UsageError: there is no such source.
+        UsageError: there is no ``=`` in it.
+    """
+    found: dict[str, Any] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise UsageError(f"--set {text}: accepted: KEY=VALUE, for example --set length=128")
+        try:
+            found[key.strip()] = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            found[key.strip()] = value.strip()
+    return found
+
+
+def data_summary(source: str, where: str, keys: Mapping[str, Any], cache: Path) -> dict[str, Any]:
+    """One data set, read (or found in the cache).
+
+    Args:
+        where: the source's path, or the name of a data set for a source that has no path.
+        keys: more keys of `[data]`.
+
+    Raises:
+        UsageError: there is no such source, or it has other keys.
         DataError: the data are missing or damaged.
     """
-    if source not in data.sources():
-        raise UsageError(f"unknown data source {source!r}; {nearest(source, data.sources())}")
-    if source == "bundled":
-        return _summary(read_data(source, None, where, cache))
-    return _summary(read_data(source, where, name, cache))
+    place = "path" if "path" in data.get(source).Options.model_fields else "name"
+    options = read_table({"source": source, place: where, **keys}, "hpo data show")
+    return _summary(read_data(options, cache))
 
 
 def data_table(found: dict[str, Any]) -> RenderableType:

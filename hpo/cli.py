@@ -263,13 +263,22 @@ def data_list(cache: Path, as_json: bool) -> None:
 @click.argument("source")
 @click.argument("where", metavar="PATH_OR_NAME")
 @option("--name", help="Which data set of a folder (source ucr).")
+@option(
+    "--set",
+    "keys",
+    envvar="HPO_DATA_SHOW_SET",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Another key of [data], as in a study file.",
+)
 @cache_option
 @json_option
-def data_show(source: str, where: str, name: str | None, cache: Path, as_json: bool) -> None:
+def data_show(source: str, where: str, name: str | None, keys: tuple[str, ...], cache: Path, as_json: bool) -> None:
     """One data set: sizes, classes, channels, groups, SHA-256."""
     from hpo import checking
 
-    found = checking.data_summary(source, where, name, cache)
+    named = {} if name is None else {"name": name}
+    found = checking.data_summary(source, where, named | checking.keys(keys), cache)
     if as_json:
         emit(found)
     else:

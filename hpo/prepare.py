@@ -54,8 +54,7 @@ def prepare(path: Path, cache: Path) -> Prepared:
         MissingExtra: the data or the sampler need a library that is not installed.
     """
     definition = study.load(path)
-    source = definition.data
-    loaded = read_data(source.source, source.path, source.name, cache, base=path.parent)
+    loaded = read_data(definition.data, cache, base=path.parent)
     split = make_split(
         loaded.train.y,
         loaded.train.groups,
@@ -79,20 +78,16 @@ def prepare(path: Path, cache: Path) -> Prepared:
     return Prepared(path, definition, loaded, split, spaces, record)
 
 
-def read_data(source: str, where: str | None, name: str | None, cache: Path, *, base: Path = Path()) -> data.Loaded:
+def read_data(options: data.SourceOptions, cache: Path, *, base: Path = Path()) -> data.Loaded:
     """The data set, from files named as people write them: relative to `base`, or with ``~`` for a home folder.
 
     Raises:
-        DataError: the data are missing or damaged, or the system refuses the path.
+        DataError: the data are missing or damaged, or the system refuses a path.
     """
     try:
-        path = None if where is None else base / Path(where).expanduser()
-    except RuntimeError as error:
-        raise DataError(f"cannot read {where}: there is no such home folder") from error
-    try:
-        return data.load(source, path=path, name=name, cache=cache)
+        return data.load(options.at(base), cache)
     except OSError as error:  # a folder that may not be looked into, a name that is too long
-        raise DataError(f"cannot read {where or name}: {error.strerror or error}") from error
+        raise DataError(f"cannot read {options.place()}: {error.strerror or error}") from error
 
 
 def _spaces(path: Path, definition: StudyDef, loaded: data.Loaded, n_train: int) -> dict[str, Space]:

@@ -11,20 +11,22 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from hpo import pruners
+from hpo import data, pruners
+from hpo.data import SourceOptions, is_path
 from hpo.errors import StudyFileError, nearest
 from hpo.folders import names
 from hpo.study_file import ENTRY, FORMS, Search, Split, StudyDef, Train
 from hpo.study_table import LATER, shown
 from hpo.training import TRAINING
 
-__all__ = ["MAX_BYTES", "StudyDef", "differences", "digest", "from_json", "load", "to_json"]
+__all__ = ["MAX_BYTES", "StudyDef", "data_table", "differences", "digest", "from_json", "load", "to_json"]
 
 # A study file is written by hand; anything larger is the wrong file.
 MAX_BYTES = 1 << 20
 
-# May change under an old name: they say how long and how patiently, not what is searched. Data go by their hash.
-_FREE = ("budget", "train.stall_minutes", "data.path")
+# May change under an old name: they say how long and how patiently, not what is searched. So may the paths of the data,
+# which go by their hash.
+_FREE = ("budget", "train.stall_minutes")
 
 _LATER_VALUES = {
     "split.by": {"predefined"},
@@ -36,7 +38,7 @@ _LATER_KEYS = {"notify"}
 def load(path: Path) -> StudyDef:
     """The study that a TOML file defines.
 
-    `data.path` stays as it is written: relative to the folder of the study file.
+    The paths of `data` stay as they are written: relative to the folder of the study file.
 
     Raises:
         StudyFileError: the file cannot be read, is no TOML, or says something wrong; all mistakes at once.
@@ -65,10 +67,28 @@ def from_json(text: str) -> StudyDef:
         raw = json.loads(text)
     except ValueError as error:
         raise StudyFileError("stored study", [f"is no JSON: {error}"]) from error
-    definition, problems = _build(_tuples(raw))
+    definition, problems = _build(_set(_tuples(raw)))
     if definition is None:
         raise StudyFileError("stored study", problems)
     return definition
+
+
+def data_table(raw: Mapping[str, Any], where: str) -> SourceOptions:
+    """The table `[data]` alone, as a command makes it up.
+
+    Args:
+        raw: its keys, of which `source` is a source's name.
+        where: what it comes from, for the message.
+
+    Raises:
+        StudyFileError: it says something wrong; all mistakes at once.
+        UsageError: there is no such source.
+    """
+    table = data.get(raw["source"]).Options
+    try:
+        return table.model_validate(_tuples(raw))
+    except ValidationError as error:
+        raise StudyFileError(where, _worded(error, {"data": raw}, ("data",))) from error
 
 
 def digest(definition: StudyDef) -> str:
@@ -92,7 +112,8 @@ def _plain(flat: Mapping[str, Any], key: str) -> str:
 
 
 def _free(key: str) -> bool:
-    return any(key == free or key.startswith(f"{free}.") for free in _FREE)
+    table, _, name = key.partition(".")
+    return (table == "data" and is_path(name)) or any(key == free or key.startswith(f"{free}.") for free in _FREE)
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -139,16 +160,26 @@ def _tuples(value: Any) -> Any:
     return value
 
 
+def _set(value: Any) -> Any:
+    """Without the nulls: a key that may have none is left out, as in a file."""
+    return {k: _set(v) for k, v in value.items() if v is not None} if isinstance(value, dict) else value
+
+
 def _build(raw: object) -> tuple[StudyDef | None, list[str]]:
     try:
         return StudyDef.model_validate(raw), []
     except ValidationError as error:
+        return None, _worded(error, raw)
+
+
+def _worded(error: ValidationError, raw: object, inside: tuple[str, ...] = ()) -> list[str]:
+    """Every mistake in our words. `inside`: the place in `raw` of what was validated."""
+    firsts: dict[str, str] = {}
+    for details in error.errors(include_url=False):
+        key, text = _problem({**details, "loc": (*inside, *details["loc"])}, raw)
         # One mistake in a union is reported once for each of its members.
-        problems = dict.fromkeys(_problem(details, raw) for details in error.errors(include_url=False))
-        firsts: dict[str, str] = {}
-        for key, text in problems:
-            firsts.setdefault(key, text)
-        return None, [f"{key}: {text}" if key else text for key, text in firsts.items()]
+        firsts.setdefault(key, text)
+    return [f"{key}: {text}" if key else text for key, text in firsts.items()]
 
 
 def _problem(details: ErrorDetails, raw: object) -> tuple[str, str]:
@@ -166,7 +197,8 @@ def _problem(details: ErrorDetails, raw: object) -> tuple[str, str]:
                 return key, f"{LATER}; leave it out"
             if key == f"train.{name}" and name in TRAINING:
                 return key, f"is a hyperparameter; it belongs into [space]: {name} = ..., a range or a list of choices"
-            return key, f"unknown key; {nearest(name, table.model_fields)}"
+            of = f" of source {table.model_fields['source'].default!r}" if issubclass(table, SourceOptions) else ""
+            return key, f"unknown key{of}; {nearest(name, table.model_fields)}"
         case "less_than_equal" if key == "split.repeats":
             return key, f"got {shown(got)}; repeated folds are {LATER}, accepted: 1"
         case "literal_error" if isinstance(got, str):
@@ -204,8 +236,13 @@ def _locate(loc: tuple[int | str, ...], raw: Any) -> tuple[str, str, type[BaseMo
             key = f"{key}.{_printable(rest[i + 1])}"
         if not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
             break
-        # which keys a pruner has depends on its name
-        table = _table_of_pruner(raw) if field.annotation is pruners.Pruner else field.annotation
+        # which keys a pruner and a source have depends on their names
+        if field.annotation is pruners.Pruner:
+            table = _table_of_pruner(raw)
+        elif field.annotation is SourceOptions:
+            table = _table_of_source(raw)
+        else:
+            table = field.annotation
     return key, accepted, table
 
 
@@ -213,6 +250,12 @@ def _table_of_pruner(raw: Any) -> type[BaseModel]:
     pruner = raw["search"]["pruner"]
     known = isinstance(pruner, Mapping) and pruner.get("name") in pruners.names()
     return pruners.get(pruner["name"]) if known else pruners.Pruner
+
+
+def _table_of_source(raw: Any) -> type[BaseModel]:
+    table = raw.get("data")
+    known = isinstance(table, Mapping) and table.get("source") in names("data")
+    return data.get(table["source"]).Options if known else SourceOptions
 
 
 def _printable(part: int | str) -> str:
@@ -224,28 +267,12 @@ def _contradictions(raw: Mapping[str, Any]) -> list[str]:
     """What is wrong between keys that are fine one by one. Judges the raw file, so that it comes with all else."""
     tables = {name: value for name, value in raw.items() if isinstance(value, Mapping)}
     split = tables.get("split", {})
-    problems = _data(tables.get("data", {})) + _pruner(tables.get("search", {}), tables.get("train", {}), split)
+    problems = _pruner(tables.get("search", {}), tables.get("train", {}), split)
     folds = split.get("folds", 1)
     if isinstance(folds, int) and folds > 1 and "validation" in split:
         problems.append(f"split.validation: has no effect with {folds} folds: each is the validation part once")
     if "budget" in tables and not {"trials", "hours"} & set(tables["budget"]):
         problems.append("budget: has no end; give trials, hours, or both")
-    return problems
-
-
-def _data(data: Mapping[str, Any]) -> list[str]:
-    source = data.get("source")
-    problems = []
-    if source == "bundled":
-        if "name" not in data:
-            problems.append("data.name: is missing; accepted: the name of a data set that comes with aeon")
-        if "path" in data:
-            problems.append("data.path: source 'bundled' brings its own files; leave it out and give data.name")
-    elif source in names("data"):
-        if "path" not in data:
-            problems.append(f"data.path: is missing; accepted: where the files of {source!r} lie")
-        if "name" in data and source != "ucr":
-            problems.append(f"data.name: source {source!r} holds one data set; leave it out")
     return problems
 
 

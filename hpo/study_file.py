@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, SerializeAsAny, Tag, field_validator, model_validator
 
-from hpo import pruners
+from hpo import data, pruners
+from hpo.data import SourceOptions
 from hpo.folders import names
 from hpo.pruners import Pruner
 from hpo.scores import METRICS
@@ -19,18 +20,17 @@ _Number = Whole | float
 _Scalar = bool | Whole | float | str
 
 
-class Data(Table):
-    """Where the windows come from."""
+def data_table(raw: object) -> object:
+    """A table `[data]` as its source has it; without a known source, only the key `source`.
 
-    source: str = Field(description="the name of a module in hpo/data")
-    path: str | None = Field(None, min_length=1, description="a path, relative to the study file")
-    name: str | None = Field(None, min_length=1, description="the name of one data set of the source")
-
-    @field_validator("source")
-    @classmethod
-    def _source(cls, value: str) -> str:
-        check_known("source", [value], names("data"))
-        return value
+    Raises:
+        ValidationError: it says something wrong.
+    """
+    if not isinstance(raw, Mapping):
+        return raw
+    if raw.get("source") not in names("data"):
+        return {key: value for key, value in raw.items() if key == "source"}
+    return data.get(raw["source"]).Options.model_validate(raw)
 
 
 class Split(Table):
@@ -236,13 +236,18 @@ class StudyDef(Table):
         pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$",
         description="1 to 64 of a-z, 0-9, '.', '_', '-', of which the first is a letter or a digit",
     )
-    data: Data = Field(description="a table [data]")
+    data: SerializeAsAny[SourceOptions] = Field(description="a table [data]")
     split: Split = Field(description="a table [split]")
     model: Model = Field(description="a table [model]")
     space: dict[str, Entry] = Field(default_factory=dict, description="a table [space]")
     search: Search = Field(Search(), description="a table [search]")
     train: Train = Field(Train(), description="a table [train]")
     budget: Budget = Field(description="a table [budget]")
+
+    @field_validator("data", mode="before")
+    @classmethod
+    def _of_its_source(cls, value: object) -> object:
+        return data_table(value)
 
     def plain(self) -> dict[str, Any]:
         """The definition as JSON-ready values, defaults included."""

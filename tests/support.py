@@ -11,6 +11,7 @@ from typing import Any
 
 from hpo import data
 from hpo.child import ForkServer
+from hpo.data import bundled
 from hpo.data.split import make_split
 from hpo.settings import Times
 from hpo.space import Fixed, Float, Space
@@ -88,7 +89,7 @@ def work_off(claims: Claims, *, most: int = 1000) -> list[int]:
 
 def prepared_record(cache: Path) -> DataRecord:
     """A small real data set in the cache, so that a supervisor finds its arrays."""
-    loaded = data.load("bundled", path=None, name="ItalyPowerDemand", cache=cache)
+    loaded = data.load(bundled.Options(name="ItalyPowerDemand"), cache)
     split = make_split(
         loaded.train.y, None, by="stratified", folds=1, validation=0.2, stopping=0.0, seed=0, data_sha256=loaded.sha256
     )

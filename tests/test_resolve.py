@@ -43,7 +43,8 @@ TRAINING: Space = {
 def _entry(raw: object) -> dict[str, Entry]:
     """The `[space]` of a file, from how it is written."""
     study = {
-        "name": "a", "data": {"source": "ucr"}, "split": {"by": "group"}, "model": {"family": "lstm"}, "budget": {},
+        "name": "a", "data": {"source": "ucr", "path": "x"}, "split": {"by": "group"}, "model": {"family": "lstm"},
+        "budget": {},
     }  # fmt: skip
     return from_json(json.dumps(study | {"space": raw})).space
 

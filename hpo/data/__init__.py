@@ -1,8 +1,8 @@
 """Data sets: read once by a source, kept as memory-mapped arrays in a cache, split for trials.
 
-A source is a module of this folder with `read` and `fingerprint`; adding one is adding a file. The training part and
-the test part lie in different folders, and only `open_test` opens the latter. Importing this package is cheap: pandas,
-aeon and scikit-learn are imported when a file is parsed or a split is drawn, and TensorFlow never.
+A source is a module of this folder with `Options`, `read` and `fingerprint`; adding one is adding a file. The
+training part and the test part lie in different folders, and only `open_test` opens the latter. Importing this package
+is cheap: pandas, aeon and scikit-learn are imported when a file is parsed or a split is drawn, and TensorFlow never.
 """
 
 import ast
@@ -12,13 +12,18 @@ from hpo import folders
 from hpo.data._dataset import Dataset, Part, make_dataset
 from hpo.data._load import Cached, Loaded, cached, load, open_test
 from hpo.data._parts import open_part, parts, prepare
+from hpo.data._source import Source, SourceOptions, get, is_path, tables
 
 __all__ = [
     "Cached",
     "Dataset",
     "Loaded",
     "Part",
+    "Source",
+    "SourceOptions",
     "cached",
+    "get",
+    "is_path",
     "load",
     "make_dataset",
     "open_part",
@@ -26,6 +31,7 @@ __all__ = [
     "parts",
     "prepare",
     "sources",
+    "tables",
 ]
 
 

@@ -3,17 +3,15 @@
 import hashlib
 import json
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from hpo import folders
 from hpo.data import _cache
 from hpo.data._dataset import Dataset, Part, class_counts
 from hpo.data._lengths import lengths
-from hpo.errors import DataError, UsageError, nearest
+from hpo.data._source import SourceOptions, get
+from hpo.errors import DataError
 
 # Part of the key under which a parsed file is remembered: raise it when a source reads the same file differently.
 PARSER = 1
@@ -69,27 +67,23 @@ class Cached:
     path: Path
 
 
-def load(source: str, *, path: Path | None, name: str | None, cache: Path) -> Loaded:
+def load(options: SourceOptions, cache: Path) -> Loaded:
     """The data set, parsed unless the cache already holds the same files' content.
 
     However many processes ask at once, one parses and the others wait. The training arrays are verified by hash,
     the test arrays only by their size: nothing here opens them, unless they have to be written.
 
     Args:
-        source: a module of hpo/data, one of `sources()`.
-        path, name: as the source takes them.
+        options: the source, and what to read; relative paths count from the working directory.
         cache: the cache's root folder; made if need be.
 
     Raises:
-        UsageError: there is no such source.
         DataError: the files are missing, damaged or not usable, or the cache cannot be written.
         MissingExtra: the library that the source reads with is not installed.
     """
-    if source not in folders.names("data"):
-        raise UsageError(f"unknown data source {source!r}: {nearest(source, folders.names('data'))}")
-    module: Any = import_module(f"hpo.data.{source}")
-    raw: str = module.fingerprint(path, name)
-    key = hashlib.sha256(json.dumps([PARSER, source, name, raw]).encode()).hexdigest()
+    source = get(options.source)
+    raw = source.fingerprint(options)
+    key = hashlib.sha256(json.dumps([PARSER, options.settings(), raw]).encode()).hexdigest()
     record = cache / "parsed" / f"{key}.json"
     found = _look_up(cache, record)
     if found is not None:
@@ -98,9 +92,11 @@ def load(source: str, *, path: Path | None, name: str | None, cache: Path) -> Lo
         found = _look_up(cache, record)
         if found is not None:
             return found
-        dataset: Dataset = module.read(path, name)
-        if module.fingerprint(path, name) != raw:
-            raise DataError(f"{path or name}: the files changed while they were read; try again when they are at rest")
+        dataset = source.read(options)
+        if source.fingerprint(options) != raw:
+            raise DataError(
+                f"{options.place()}: the files changed while they were read; try again when they are at rest"
+            )
         _store(cache, dataset)
         with _cache.writing(cache):
             _cache.write_json(record, {"sha256": dataset.sha256, "name": dataset.name})

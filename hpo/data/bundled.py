@@ -2,9 +2,13 @@
 
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
 
 from hpo.data._dataset import Dataset, make_dataset
 from hpo.data._files import read_ts, sha256_of
+from hpo.data._source import SourceOptions
 from hpo.errors import DataError, MissingExtra, nearest
 
 SETS = (
@@ -19,38 +23,37 @@ SETS = (
 )
 
 
-def read(path: Path | None, name: str | None) -> Dataset:
+class Options(SourceOptions):
+    """Which of them."""
+
+    source: Literal["bundled"] = "bundled"
+    name: str = Field(min_length=1, description="the name of a data set that comes with aeon")
+
+
+def read(options: Options) -> Dataset:
     """Reads a data set from the installed aeon package; never downloads.
 
-    Args:
-        path: not used by this source; must be None.
-        name: one of `SETS`.
-
     Raises:
-        DataError: a path, no name or an unknown one (with the nearest known).
+        DataError: an unknown name (with the nearest known).
         MissingExtra: aeon is not installed.
     """
-    train, test = _files(path, name)
+    train, test = _files(options.name)
     x_train, labels_train = read_ts(train)
     x_test, labels_test = read_ts(test)
     channels = tuple(f"channel_{c}" for c in range(x_train[0].shape[-1]))
-    return make_dataset(str(name), x_train, labels_train, None, x_test, labels_test, None, channels)
+    return make_dataset(options.name, x_train, labels_train, None, x_test, labels_test, None, channels)
 
 
-def fingerprint(path: Path | None, name: str | None) -> str:
+def fingerprint(options: Options) -> str:
     """SHA-256 of the two files' contents and the name.
 
     Raises:
         DataError, MissingExtra: as `read`.
     """
-    return sha256_of(_files(path, name), str(name))
+    return sha256_of(_files(options.name), options.name)
 
 
-def _files(path: Path | None, name: str | None) -> tuple[Path, Path]:
-    if path is not None:
-        raise DataError(f"bundled data sets come with aeon and take no path, got {path}; give a name instead")
-    if name is None:
-        raise DataError(f"bundled needs a name: {', '.join(SETS)}")
+def _files(name: str) -> tuple[Path, Path]:
     if name not in SETS:
         raise DataError(f"unknown bundled data set {name!r}: {nearest(name, SETS)}")
     spec = find_spec("aeon")  # finds it without importing it, which would take seconds

@@ -10,12 +10,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
+from pydantic import Field
 
 from hpo.data import _archive
 from hpo.data._dataset import Dataset, make_dataset
 from hpo.data._files import Numbers, read_table
+from hpo.data._source import SourceOptions
 from hpo.errors import DataError
 
 # Accelerations in g (total = body + gravity), angular velocities in rad/s.
@@ -32,45 +35,44 @@ def _files(part: str) -> dict[str, str]:
 REQUIRED = tuple(file for part in ("train", "test") for file in _files(part).values())
 
 
-def read(path: Path | None, name: str | None) -> Dataset:
+class Options(SourceOptions):
+    """Where it lies."""
+
+    source: Literal["uci_har"] = "uci_har"
+    path: str = Field(min_length=1, description='the folder "UCI HAR Dataset", one that contains it, or the zip')
+
+
+def read(options: Options) -> Dataset:
     """Reads the data set.
 
-    Args:
-        path: the folder "UCI HAR Dataset", one that contains it, or the published zip.
-        name: not used by this source; must be None.
-
     Raises:
-        DataError: no path, a name, missing or cut-off files (all of them are listed), an unsafe or damaged zip,
-            or samples that `make_dataset` refuses.
+        DataError: missing or cut-off files (all of them are listed), an unsafe or damaged zip, or samples that
+            `make_dataset` refuses.
         MissingExtra: pandas is not installed.
     """
-    with _opened(path, name) as (tree, root):
+    with _opened(Path(options.path)) as (tree, root):
         problems: list[str] = []
         train = _read_part(tree, root, "train", problems)
         test = _read_part(tree, root, "test", problems)
         if problems:
-            raise DataError(f"{path}: " + "; ".join(problems))
+            raise DataError(f"{options.path}: " + "; ".join(problems))
         names = _activity_names(tree, root)
     return make_dataset("uci_har", *train, *test, channels=CHANNELS, class_names=names)
 
 
-def fingerprint(path: Path | None, name: str | None) -> str:
+def fingerprint(options: Options) -> str:
     """SHA-256 of the files' contents.
 
     Raises:
         DataError: as `read`, as far as it can be seen without parsing.
     """
-    with _opened(path, name) as (tree, root):
+    with _opened(Path(options.path)) as (tree, root):
         optional = [NAMES] if root + NAMES in tree.names() else []
         return _archive.digest(tree, [root + file for file in [*REQUIRED, *optional]])
 
 
 @contextmanager
-def _opened(path: Path | None, name: str | None) -> Iterator[tuple[_archive.Tree, str]]:
-    if path is None:
-        raise DataError('uci_har needs a path: the folder "UCI HAR Dataset", or the published zip')
-    if name is not None:
-        raise DataError(f"uci_har is one data set and takes no name, got {name!r}")
+def _opened(path: Path) -> Iterator[tuple[_archive.Tree, str]]:
     with _archive.open_tree(path) as tree:
         root = _archive.find_root(tree, REQUIRED)
         there = set(tree.names())

@@ -5,9 +5,13 @@ Each line of .tsv and .txt is a label and then one channel; .ts may have several
 
 import re
 from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
 
 from hpo.data._dataset import Dataset, make_dataset
 from hpo.data._files import Labels, Samples, read_table, read_ts, sha256_of
+from hpo.data._source import SourceOptions
 from hpo.errors import DataError, nearest
 
 # In the order in which they are looked for: all three hold the same numbers, and the first two parse fastest.
@@ -15,20 +19,29 @@ SUFFIXES = (".tsv", ".txt", ".ts")
 _PAIR = re.compile(r"(?P<name>.+)_(TRAIN|TEST)(?P<suffix>\.tsv|\.txt|\.ts)")
 
 
-def read(path: Path | None, name: str | None) -> Dataset:
-    """Reads the data set.
+class Options(SourceOptions):
+    """Where they lie.
 
-    Args:
+    Attributes:
         path: the folder of the pair, or one with a folder per data set; or the pair's beginning, such as
             ``data/Earthquakes/Earthquakes``; or one of its two files, to choose among several formats.
         name: which data set of the folder; None where the folder holds one, or is called like it.
+    """
+
+    source: Literal["ucr"] = "ucr"
+    path: str = Field(min_length=1, description="a folder with NAME_TRAIN and NAME_TEST, their beginning, or one file")
+    name: str | None = Field(None, min_length=1, description="the name of one data set of the folder")
+
+
+def read(options: Options) -> Dataset:
+    """Reads the data set.
 
     Raises:
         DataError: no such pair (with the nearest names), one of its files missing, empty, ragged or not numbers,
             or samples that `make_dataset` refuses.
         MissingExtra: pandas (.tsv, .txt) or aeon (.ts) is not installed.
     """
-    prefix, suffix = _pair(path, name)
+    prefix, suffix = _pair(Path(options.path), options.name)
     read_file = read_ts if suffix == ".ts" else _read_table
     x_train, labels_train = read_file(_file(prefix, "TRAIN", suffix))
     x_test, labels_test = read_file(_file(prefix, "TEST", suffix))
@@ -37,13 +50,13 @@ def read(path: Path | None, name: str | None) -> Dataset:
     return make_dataset(prefix.name, x_train, labels_train, None, x_test, labels_test, None, channels)
 
 
-def fingerprint(path: Path | None, name: str | None) -> str:
+def fingerprint(options: Options) -> str:
     """SHA-256 of the pair's contents, its name and its format.
 
     Raises:
         DataError: as `read`, as far as it can be seen without parsing.
     """
-    prefix, suffix = _pair(path, name)
+    prefix, suffix = _pair(Path(options.path), options.name)
     files = [_file(prefix, part, suffix) for part in ("TRAIN", "TEST")]
     return sha256_of(files, prefix.name, suffix)
 
@@ -60,10 +73,8 @@ def _read_table(path: Path) -> tuple[Samples, Labels]:
     return table[:, 1:, None], table[:, 0].astype(str).tolist()
 
 
-def _pair(path: Path | None, name: str | None) -> tuple[Path, str]:
+def _pair(path: Path, name: str | None) -> tuple[Path, str]:
     """The pair's beginning (folder and name) and its suffix."""
-    if path is None:
-        raise DataError("ucr needs a path: a folder with NAME_TRAIN and NAME_TEST files (.tsv, .txt or .ts)")
     chosen = _PAIR.fullmatch(path.name)
     if chosen and path.is_file():
         prefix, suffixes = path.with_name(chosen["name"]), [chosen["suffix"]]

@@ -26,9 +26,9 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     happened: list[str] = []
     original = ucr.read
 
-    def read(path: Path | None, name: str | None) -> Dataset:
-        happened.append(str(path))
-        return original(path, name)
+    def read(options: ucr.Options) -> Dataset:
+        happened.append(options.path)
+        return original(options)
 
     monkeypatch.setattr(ucr, "read", read)
     return happened

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from hpo.data import Loaded, load
+from hpo.data import Loaded, load, ucr
 from hpo.data.split import Split, make_split
 
 
@@ -21,7 +21,7 @@ def write_pair(folder: Path, seed: int = 0) -> Path:
 
 def get(pair: Path, cache: Path) -> Loaded:
     """The data set through the cache."""
-    return load("ucr", path=pair, name=None, cache=cache)
+    return load(ucr.Options(path=str(pair)), cache)
 
 
 def split_of(data: Loaded, **changes: Any) -> Split:

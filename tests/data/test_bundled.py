@@ -35,7 +35,7 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("name", bundled.SETS)
 def test_published_shapes(name: str) -> None:
     """Every set has the published number of samples, steps, channels and classes, in our shapes and dtypes."""
-    data = bundled.read(None, name)
+    data = bundled.read(bundled.Options(name=name))
     n_train, n_test, steps, channels, classes = PUBLISHED[name]
     assert data.train.x.shape == (n_train, steps, channels)
     assert data.test is not None
@@ -51,7 +51,7 @@ def test_published_shapes(name: str) -> None:
 
 def test_variable_length(tmp_path: Path) -> None:
     """JapaneseVowels has 7 to 26 steps to train on, as published, and test samples of up to 29, one of which is cut."""
-    data = load("bundled", path=None, name="JapaneseVowels", cache=tmp_path)
+    data = load(bundled.Options(name="JapaneseVowels"), tmp_path)
     assert (data.padded, data.shape) == (True, (26, 12))
     assert (data.lengths_train, data.lengths_test, data.cut_test) == ((7, 26), (7, 26), 1)
     valid = ~np.isnan(data.train.x)
@@ -61,37 +61,36 @@ def test_variable_length(tmp_path: Path) -> None:
 
 def test_class_names_keep_their_spelling() -> None:
     """Class names are spelt as in the file, which aeon turns into lower case."""
-    assert bundled.read(None, "BasicMotions").classes == ("Badminton", "Running", "Standing", "Walking")
+    assert bundled.read(bundled.Options(name="BasicMotions")).classes == ("Badminton", "Running", "Standing", "Walking")
 
 
 def test_values_stay_where_they_were() -> None:
     """Time steps and channels are not mixed up: the first sample equals the numbers in aeon's own file."""
-    train, _ = bundled._files(None, "BasicMotions")
+    train, _ = bundled._files("BasicMotions")
     line = train.read_text().split("@data")[1].split()[0]
     channels = [[float(v) for v in channel.split(",")] for channel in line.split(":")[:-1]]
-    data = bundled.read(None, "BasicMotions")
+    data = bundled.read(bundled.Options(name="BasicMotions"))
     np.testing.assert_array_equal(data.train.x[0], np.array(channels, dtype=np.float32).T)
 
 
 @pytest.mark.parametrize(
-    ("path", "name", "message"),
+    ("name", "message"),
     [
-        (None, None, "bundled needs a name: ACSF1, ArrowHead"),
-        (None, "BasicMotion", "unknown bundled data set 'BasicMotion': did you mean 'BasicMotions'"),
-        (None, "../GunPoint", "unknown bundled data set"),
-        (Path("somewhere"), "GunPoint", "take no path, got somewhere"),
+        ("BasicMotion", "unknown bundled data set 'BasicMotion': did you mean 'BasicMotions'"),
+        ("../GunPoint", "unknown bundled data set"),
     ],
 )
-def test_refusals(path: Path | None, name: str | None, message: str) -> None:
-    """A missing or unknown name and a needless path are refused with what to do."""
+def test_refusals(name: str, message: str) -> None:
+    """An unknown name is refused with the nearest known ones."""
+    options = bundled.Options(name=name)
     with pytest.raises(DataError, match=message):
-        bundled.read(path, name)
+        bundled.read(options)
     with pytest.raises(DataError, match=message):
-        bundled.fingerprint(path, name)
+        bundled.fingerprint(options)
 
 
 def test_without_aeon(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Without aeon the message says which extra to install."""
     monkeypatch.setattr(bundled, "find_spec", lambda _: None)
     with pytest.raises(MissingExtra, match=r"GunPoint needs aeon.*pip install 'hpo\[train\]'"):
-        load("bundled", path=None, name="GunPoint", cache=tmp_path)
+        load(bundled.Options(name="GunPoint"), tmp_path)

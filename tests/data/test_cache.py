@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hpo.data import Dataset, _cache, cached, load, open_test, ucr
-from hpo.errors import DataError, UsageError
+from hpo.data import Dataset, _cache, cached, open_test, ucr
+from hpo.errors import DataError
 from tests.data.files import get, leftovers, remove, shorten, spoil, write_pair
 
 
 def test_load_gives_what_the_source_read(pair: Path, cache: Path) -> None:
     """The cached arrays equal the parsed ones, and are mapped read-only from the data folder."""
-    data, raw = get(pair, cache), ucr.read(pair, None)
+    data, raw = get(pair, cache), ucr.read(ucr.Options(path=str(pair)))
     assert (data.name, data.sha256, data.classes, data.channels) == ("Tiny", raw.sha256, ("0", "1"), ("channel_0",))
     assert data.shape == (8, 1)
     assert (data.class_counts_train, data.class_counts_test, data.n_test) == ((6, 6), (3, 3), 6)
@@ -81,9 +81,9 @@ def mark(word):
     with marks.open("a") as file:
         file.write(word + "\\n")
 
-def read(path, name):
+def read(options):
     mark("read")
-    return original(path, name)
+    return original(options)
 
 def write_part(folder, part, prefix=""):
     mark("write")
@@ -92,7 +92,7 @@ def write_part(folder, part, prefix=""):
 ucr.read, _cache.write_part = read, write_part
 print("ready", flush=True)
 sys.stdin.read()
-data = load("ucr", path=pair, name=None, cache=cache)
+data = load(ucr.Options(path=str(pair)), cache)
 halves = np.arange(6), np.arange(6, 12)
 split = Split((Fold(halves[0], None, halves[1]), Fold(halves[1], None, halves[0])), "5" * 64)
 print(data.sha256, float(data.train.x.sum()), prepare(data, split, cache)[1].train)
@@ -192,20 +192,12 @@ def test_other_format_is_rebuilt(pair: Path, cache: Path, reads: list[str], monk
     assert len(reads) == 2
 
 
-def test_unknown_source(cache: Path) -> None:
-    """An unknown source is a mistake of usage, answered with the nearest name."""
-    with pytest.raises(UsageError, match="unknown data source 'uci_ha': did you mean 'uci_har'"):
-        load("uci_ha", path=None, name=None, cache=cache)
-    with pytest.raises(UsageError, match="unknown data source '_cache'"):
-        load("_cache", path=None, name=None, cache=cache)
-
-
 def test_files_that_change_while_read(pair: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Files that change while they are parsed are refused, and nothing is remembered under the wrong content."""
     original = ucr.read
 
-    def read(path: Path | None, name: str | None) -> Dataset:
-        dataset = original(path, name)
+    def read(options: ucr.Options) -> Dataset:
+        dataset = original(options)
         write_pair(pair.parent, seed=1)
         return dataset
 

@@ -1,13 +1,11 @@
-"""What all sources share: labels, checks, the hash, and a folder of sources that costs nothing to list."""
+"""What all sources share: labels, checks, the hash."""
 
-import subprocess
-import sys
 from typing import Any
 
 import numpy as np
 import pytest
 
-from hpo.data import Dataset, make_dataset, sources
+from hpo.data import Dataset, make_dataset
 from hpo.errors import DataError
 
 
@@ -105,23 +103,3 @@ def test_hash_covers_the_content() -> None:
         tiny(x_test=x, labels_test=[0, 1, 0, 1]),
     ]
     assert len({base.sha256, *(data.sha256 for data in changed)}) == len(changed) + 1
-
-
-def test_sources_are_described() -> None:
-    """Every source has a one-line description, and shared modules are no sources."""
-    found = sources()
-    assert {"bundled", "uci_har", "ucr"} <= found.keys()
-    assert "split" not in found
-    for name, description in found.items():
-        assert description.endswith("."), name
-        assert "\n" not in description
-
-
-def test_import_is_light() -> None:
-    """Importing the package, a source and the splitter loads none of the heavy libraries."""
-    code = (
-        "import sys, hpo.data, hpo.data.split, hpo.data.uci_har, hpo.data.ucr, hpo.data.bundled; hpo.data.sources();"
-        "print(sorted({'pandas', 'aeon', 'sklearn', 'scipy', 'numba', 'tensorflow', 'keras'} & set(sys.modules)))"
-    )
-    out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert out.stdout.strip() == "[]"

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hpo.data import cached, load
+from hpo.data import bundled, cached, load
 from hpo.errors import DataError
 from tests.conftest import Require
 from tests.data.files import get, leftovers, spoil, write_pair
@@ -68,10 +68,10 @@ def test_killed_writer_leaves_nothing(pair: Path, cache: Path) -> None:
 def test_full_disk(small_disk: Path, tmp_path: Path) -> None:
     """A disk that fills up gives an error with the path and what to do, leaves nothing behind, and recovers."""
     cache = small_disk / "cache"
-    load("bundled", path=None, name="UnitTest", cache=cache)
+    load(bundled.Options(name="UnitTest"), cache)
     with pytest.raises(DataError, match=rf"cannot write the data cache at {cache}: .*HPO_CACHE or --cache"):
-        load("bundled", path=None, name="ACSF1", cache=cache)
+        load(bundled.Options(name="ACSF1"), cache)
     assert leftovers(cache) == []
     assert [entry.name for entry in cached(cache)] == ["UnitTest"]
-    load("bundled", path=None, name="ItalyPowerDemand", cache=tmp_path)
-    assert load("bundled", path=None, name="UnitTest", cache=cache).n_test == 22
+    load(bundled.Options(name="ItalyPowerDemand"), tmp_path)
+    assert load(bundled.Options(name="UnitTest"), cache).n_test == 22

@@ -18,13 +18,13 @@ from tests.data.files import get, remove, shorten, split_of, spoil
 WATCHED = """
 import sys
 from pathlib import Path
-from hpo.data import load, open_part, open_test, parts, prepare
+from hpo.data import load, open_part, open_test, parts, prepare, ucr
 from hpo.data.split import make_split
 
 opened = []
 sys.addaudithook(lambda event, arguments: event == "open" and opened.append(str(arguments[0])))
 pair, cache = map(Path, sys.argv[1:])
-data = load("ucr", path=pair, name=None, cache=cache)
+data = load(ucr.Options(path=str(pair)), cache)
 split = make_split(data.train.y, None, by="stratified", folds=1, validation=0.3, stopping=0.3, seed=0,
                    data_sha256=data.sha256)
 prepare(data, split, cache)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hpo.data import load, open_test, prepare
+from hpo.data import load, open_test, prepare, uci_har, ucr
 from hpo.data.split import make_split
 
 HAR_TRAIN_SUBJECTS = [1, 3, 5, 6, 7, 8, 11, 14, 15, 16, 17, 19, 21, 22, 23, 25, 26, 27, 28, 29, 30]
@@ -15,7 +15,7 @@ HAR_TEST_SUBJECTS = (2, 4, 9, 10, 12, 13, 18, 20, 24)
 @pytest.mark.timeout(300)  # unpacking 180 MB of xz, and parsing it
 def test_uci_har(unpacked: Path, tmp_path: Path) -> None:
     """UCI HAR has the published sizes, class counts, subjects and units, and splits by subject."""
-    data = load("uci_har", path=unpacked, name=None, cache=tmp_path)
+    data = load(uci_har.Options(path=str(unpacked)), tmp_path)
     assert data.shape == (128, 9)
     assert (len(data.train.y), data.n_test) == (7352, 2947)
     assert data.class_counts_train == (1226, 1073, 986, 1286, 1374, 1407)
@@ -57,11 +57,11 @@ def test_earthquakes(unpacked: Path, tmp_path: Path) -> None:
     """The three formats of Earthquakes are one data set, with the 2018 archive's sizes and class counts."""
     folder = unpacked / "Earthquakes"
     loaded = [
-        load("ucr", path=folder / f"Earthquakes_TRAIN{suffix}", name=None, cache=tmp_path)
+        load(ucr.Options(path=str(folder / f"Earthquakes_TRAIN{suffix}")), tmp_path)
         for suffix in (".txt", ".tsv", ".ts")
     ]
     assert len({data.sha256 for data in loaded}) == 1
-    data = load("ucr", path=unpacked, name="Earthquakes", cache=tmp_path)
+    data = load(ucr.Options(path=str(unpacked), name="Earthquakes"), tmp_path)
     assert data.sha256 == loaded[0].sha256
     assert data.shape == (512, 1)
     assert data.classes == ("0", "1")

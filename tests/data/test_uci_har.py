@@ -38,6 +38,11 @@ def har(tmp_path: Path) -> Path:
     return write_har(tmp_path)
 
 
+def options(path: Path) -> uci_har.Options:
+    """A study file's [data]."""
+    return uci_har.Options(path=str(path))
+
+
 def same(a: Dataset, b: Dataset) -> bool:
     """Whether two data sets hold the same."""
     return a.sha256 == b.sha256 and np.array_equal(a.train.x, b.train.x) and a.classes == b.classes
@@ -45,7 +50,7 @@ def same(a: Dataset, b: Dataset) -> bool:
 
 def test_har_folder(har: Path) -> None:
     """The original layout gives every number at its place, subjects as groups, activities in label order."""
-    data = uci_har.read(har, None)
+    data = uci_har.read(options(har))
     assert isinstance(data.test, Part)
     for part, name in ((data.train, "train"), (data.test, "test")):
         n = N_TRAIN if name == "train" else N_TEST
@@ -67,23 +72,23 @@ def test_har_folder(har: Path) -> None:
 
 def test_har_layouts_are_equal(har: Path, tmp_path: Path) -> None:
     """The folder, its parent, and a zip with or without the folder, or inside another zip, are the same data set."""
-    data = uci_har.read(har, None)
+    data = uci_har.read(options(har))
     inner = zipped(har, tmp_path / "UCI HAR Dataset.zip")
     outer = tmp_path / "published.zip"
     with zipfile.ZipFile(outer, "w") as archive:
         archive.write(inner, inner.name)
         archive.writestr("UCI HAR Dataset.names", "a text")
     bare = zipped(har, tmp_path / "bare.zip", inside="")
-    fingerprint = uci_har.fingerprint(har, None)
+    fingerprint = uci_har.fingerprint(options(har))
     for path in (tmp_path, inner, bare, outer):
-        assert same(uci_har.read(path, None), data), path
-        assert uci_har.fingerprint(path, None) == fingerprint, path
+        assert same(uci_har.read(options(path)), data), path
+        assert uci_har.fingerprint(options(path)) == fingerprint, path
 
 
 def test_har_without_activity_names(har: Path) -> None:
     """Without activity_labels.txt the classes are called by their numbers."""
     (har / "activity_labels.txt").unlink()
-    assert uci_har.read(har, None).classes == ("1", "2", "5")
+    assert uci_har.read(options(har)).classes == ("1", "2", "5")
 
 
 def test_har_missing_files(har: Path) -> None:
@@ -91,11 +96,11 @@ def test_har_missing_files(har: Path) -> None:
     signal(har).unlink()
     (har / "test" / "subject_test.txt").unlink()
     with pytest.raises(DataError, match="2 of the 22 files are missing") as caught:
-        uci_har.read(har, None)
+        uci_har.read(options(har))
     assert "train/Inertial Signals/body_acc_y_train.txt" in str(caught.value)
     assert "test/subject_test.txt" in str(caught.value)
     with pytest.raises(DataError, match="2 of the 22 files are missing"):
-        uci_har.fingerprint(har, None)
+        uci_har.fingerprint(options(har))
 
 
 HAR_FAULTS: list[tuple[Callable[[Path], None], str]] = [
@@ -126,7 +131,7 @@ def test_har_faults(har: Path, tmp_path: Path, fault: Callable[[Path], None], me
     fault(har)
     path = har if layout == "folder" else zipped(har, tmp_path / "har.zip")
     with pytest.raises(DataError, match=message) as caught:
-        uci_har.read(path, None)
+        uci_har.read(options(path))
     assert caught.value.exit_code == 3
 
 
@@ -135,7 +140,7 @@ def test_har_reports_all_faults_at_once(har: Path) -> None:
     cut_rows(har)
     cut_labels(har)
     with pytest.raises(DataError, match=r"body_acc_y_train\.txt has 4 rows.*y_test\.txt has 2 rows"):
-        uci_har.read(har, None)
+        uci_har.read(options(har))
 
 
 @pytest.mark.parametrize(
@@ -159,7 +164,7 @@ def test_har_unsafe_zip(har: Path, tmp_path: Path, bad: zipfile.ZipInfo, message
         archive.write(path, path.name)
     for file in (path, outer):
         with pytest.raises(DataError, match="not safe to read.*" + message):
-            uci_har.read(file, None)
+            uci_har.read(options(file))
 
 
 def test_har_damaged_zip(har: Path, tmp_path: Path) -> None:
@@ -174,7 +179,7 @@ def test_har_damaged_zip(har: Path, tmp_path: Path) -> None:
     for damaged in (whole[: len(whole) // 2], whole.replace(number, b"9.9999999e+09")):
         path.write_bytes(damaged)
         with pytest.raises(DataError, match=r"har\.zip: not a readable folder or zip"):
-            uci_har.read(path, None)
+            uci_har.read(options(path))
 
 
 @pytest.mark.parametrize("kind", ["absent", "text", "empty folder"])
@@ -187,21 +192,13 @@ def test_har_wrong_path(tmp_path: Path, kind: str) -> None:
         path.mkdir()
     message = {"absent": "does not exist", "text": "not a readable folder or zip", "empty folder": "22 of the 22"}
     with pytest.raises(DataError, match=message[kind]):
-        uci_har.read(path, None)
-
-
-def test_har_arguments(har: Path) -> None:
-    """A missing path and a needless name are refused."""
-    with pytest.raises(DataError, match="uci_har needs a path"):
-        uci_har.read(None, None)
-    with pytest.raises(DataError, match="takes no name, got 'x'"):
-        uci_har.read(har, "x")
+        uci_har.read(options(path))
 
 
 def test_changed_file_changes_hash_and_fingerprint(har: Path) -> None:
     """One digit in one raw file gives another fingerprint and another content hash."""
-    before = uci_har.read(har, None).sha256, uci_har.fingerprint(har, None)
+    before = uci_har.read(options(har)).sha256, uci_har.fingerprint(options(har))
     file = signal(har, "test")
     file.write_text(file.read_text().replace("25", "26", 1))
-    assert uci_har.read(har, None).sha256 != before[0]
-    assert uci_har.fingerprint(har, None) != before[1]
+    assert uci_har.read(options(har)).sha256 != before[0]
+    assert uci_har.fingerprint(options(har)) != before[1]

@@ -36,51 +36,56 @@ def write_pair(folder: Path, train: str, test: str, suffix: str = ".txt", name: 
     return folder / name
 
 
+def options(path: Path, name: str | None = None) -> ucr.Options:
+    """A study file's [data]."""
+    return ucr.Options(path=str(path), name=name)
+
+
 def test_ucr_formats_are_equal(tmp_path: Path) -> None:
     """.txt, .tsv and .ts with the same numbers are the same data set, however the path is given."""
     txt = write_pair(tmp_path / "a", TABLE_TRAIN.replace(" ", "   "), TABLE_TEST)
     tsv = write_pair(tmp_path / "b", TABLE_TRAIN.replace(" ", "\t"), TABLE_TEST.replace(" ", "\t"), ".tsv")
     other = write_pair(tmp_path / "c", ts(TABLE_TRAIN), ts(TABLE_TEST), ".ts")
-    data = ucr.read(txt, None)
+    data = ucr.read(options(txt))
     assert data.classes == ("1", "2")
     assert data.channels == ("channel_0",)
     np.testing.assert_array_equal(data.train.x[1, :, 0], np.array([0.4, 0.5, 0.6], dtype=np.float32))
     assert data.train.x.shape == (3, 3, 1)
     assert data.train.y.tolist() == [0, 1, 0]
     for path in (tsv, other, tmp_path / "b", tmp_path / "c" / "Tiny_TRAIN.ts", tmp_path / "a" / "Tiny_TEST.txt"):
-        assert ucr.read(path, None).sha256 == data.sha256, path
-    assert ucr.read(tmp_path / "a", "Tiny").sha256 == data.sha256
+        assert ucr.read(options(path)).sha256 == data.sha256, path
+    assert ucr.read(options(tmp_path / "a", "Tiny")).sha256 == data.sha256
 
 
 def test_ucr_variable_length(tmp_path: Path) -> None:
     """A .ts file whose samples differ in length and tables that end in NaN, as the archives have them, are one set."""
     ragged = ts(TABLE_TRAIN).replace("@data", "@equalLength false\n@data").replace(",0.6", "")
-    data = ucr.read(write_pair(tmp_path / "a", ragged, ts(TABLE_TEST), ".ts"), None)
+    data = ucr.read(options(write_pair(tmp_path / "a", ragged, ts(TABLE_TEST), ".ts")))
     filled = write_pair(tmp_path / "b", TABLE_TRAIN.replace("0.6", "NaN"), TABLE_TEST)
     assert data.padded
     assert np.isnan(data.train.x).nonzero()[0].tolist() == [1]
-    assert ucr.read(filled, None).sha256 == data.sha256
+    assert ucr.read(options(filled)).sha256 == data.sha256
 
 
 def test_ucr_several_sets(tmp_path: Path) -> None:
     """In a folder of several sets, the name says which; without one, and with an unknown one, they are listed."""
     write_pair(tmp_path / "Tiny", TABLE_TRAIN, TABLE_TEST)
     write_pair(tmp_path / "Other", TABLE_TRAIN.replace("0.1", "0.15"), TABLE_TEST, name="Other")
-    assert ucr.read(tmp_path, "Other").name == "Other"
-    assert ucr.read(tmp_path, "Other").sha256 != ucr.read(tmp_path, "Tiny").sha256
+    assert ucr.read(options(tmp_path, "Other")).name == "Other"
+    assert ucr.read(options(tmp_path, "Other")).sha256 != ucr.read(options(tmp_path, "Tiny")).sha256
     with pytest.raises(DataError, match="several data sets; say which by name: Other, Tiny"):
-        ucr.read(tmp_path, None)
+        ucr.read(options(tmp_path))
     with pytest.raises(DataError, match="no data set 'Tini': did you mean 'Tiny'"):
-        ucr.read(tmp_path, "Tini")
+        ucr.read(options(tmp_path, "Tini"))
     with pytest.raises(DataError, match="is the data set 'Tiny', but name says 'Other'"):
-        ucr.read(tmp_path / "Tiny" / "Tiny", "Other")
+        ucr.read(options(tmp_path / "Tiny" / "Tiny", "Other"))
 
 
 def test_ucr_several_channels(tmp_path: Path) -> None:
     """A .ts file with two channels gives (n, timesteps, channels), class names spelt as in the header."""
     head = "@timeStamps false\n@univariate false\n@dimensions 2\n@equalLength true\n@classLabel true Run WALK\n@data\n"
     body = head + "1,2,3:4,5,6:Run\n7,8,9:-1,-2,-3:WALK\n"
-    data = ucr.read(write_pair(tmp_path, body, body, ".ts"), None)
+    data = ucr.read(options(write_pair(tmp_path, body, body, ".ts")))
     assert data.classes == ("Run", "WALK")
     np.testing.assert_array_equal(data.train.x[1], np.array([[7, -1], [8, -2], [9, -3]], dtype=np.float32))
 
@@ -119,31 +124,29 @@ def test_ucr_several_channels(tmp_path: Path) -> None:
 def test_ucr_faults(tmp_path: Path, train: str, test: str, suffix: str, message: str) -> None:
     """Each kind of bad file is refused with its name and what is wrong with it."""
     with pytest.raises(DataError, match=message) as caught:
-        ucr.read(write_pair(tmp_path, train, test, suffix), None)
+        ucr.read(options(write_pair(tmp_path, train, test, suffix)))
     assert "Tiny" in str(caught.value)
 
 
 def test_ucr_missing_files(tmp_path: Path) -> None:
-    """A missing half, an empty folder, a path with nothing and no path at all say what was looked for."""
-    with pytest.raises(DataError, match="ucr needs a path"):
-        ucr.read(None, None)
+    """A missing half, an empty folder, and a path with nothing say what was looked for."""
     with pytest.raises(DataError, match=r"no NAME_TRAIN\.tsv, \.txt or \.ts"):
-        ucr.read(tmp_path, None)
+        ucr.read(options(tmp_path))
     with pytest.raises(DataError, match="found no files Tiny_TRAIN and Tiny_TEST"):
-        ucr.fingerprint(tmp_path / "Tiny", None)
+        ucr.fingerprint(options(tmp_path / "Tiny"))
     write_pair(tmp_path, TABLE_TRAIN, TABLE_TEST)
     (tmp_path / "Tiny_TEST.txt").unlink()
     with pytest.raises(DataError, match=r"only Tiny_TRAIN\.txt of the pair is there"):
-        ucr.read(tmp_path, None)
+        ucr.read(options(tmp_path))
 
 
 def test_changed_file_changes_hash_and_fingerprint(tmp_path: Path) -> None:
     """One digit in one raw file gives another fingerprint and another content hash."""
     pair = write_pair(tmp_path, TABLE_TRAIN, TABLE_TEST)
-    before = ucr.read(pair, None).sha256, ucr.fingerprint(pair, None)
+    before = ucr.read(options(pair)).sha256, ucr.fingerprint(options(pair))
     write_pair(tmp_path, TABLE_TRAIN.replace("0.8", "0.9"), TABLE_TEST)
-    assert ucr.read(pair, None).sha256 != before[0]
-    assert ucr.fingerprint(pair, None) != before[1]
+    assert ucr.read(options(pair)).sha256 != before[0]
+    assert ucr.fingerprint(options(pair)) != before[1]
 
 
 def test_missing_libraries(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -151,6 +154,6 @@ def test_missing_libraries(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     for name in ("pandas", "aeon.datasets"):
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(MissingExtra, match=r"Reading text data needs pandas.*pip install 'hpo\[train\]'"):
-        ucr.read(write_pair(tmp_path, TABLE_TRAIN, TABLE_TEST), None)
+        ucr.read(options(write_pair(tmp_path, TABLE_TRAIN, TABLE_TEST)))
     with pytest.raises(MissingExtra, match=r"Reading \.ts files needs aeon"):
         _files.read_ts(write_pair(tmp_path, ts(TABLE_TRAIN), ts(TABLE_TEST), ".ts").with_name("Tiny_TRAIN.ts"))

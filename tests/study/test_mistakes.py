@@ -38,10 +38,16 @@ MISTAKES: list[tuple[Mapping[str, object], str]] = [
     # data
     ({"data/source": "uci-har"}, "data.source: unknown source 'uci-har'; did you mean 'uci_har'"),
     ({"data/name": REMOVE}, "data.name: is missing; accepted: the name of a data set that comes with aeon"),
-    ({"data/path": "x"}, "data.path: source 'bundled' brings its own files; leave it out and give data.name"),
-    ({"data": {"source": "uci_har"}}, "data.path: is missing; accepted: where the files of 'uci_har' lie"),
-    ({"data": {"source": "uci_har", "path": "x", "name": "y"}}, "data.name: source 'uci_har' holds one data set"),
-    ({"data": {"source": "ucr", "path": ""}}, "data.path: got '' (text); accepted: a path, relative to the study file"),
+    ({"data/source": 3}, "data.source: got 3 (whole number); accepted: the name of a module in hpo/data"),
+    ({"data": {"name": "x"}}, "data.source: is missing; accepted: the name of a module in hpo/data"),
+    ({"data": "uci_har"}, "data: got 'uci_har' (text); accepted: a table [data]"),
+    ({"data/path": "x"}, "data.path: unknown key of source 'bundled'; known: name, source"),
+    ({"data": {"source": "uci_har"}}, 'data.path: is missing; accepted: the folder "UCI HAR Dataset"'),
+    (
+        {"data": {"source": "uci_har", "path": "x", "nam": "y"}},
+        "data.nam: unknown key of source 'uci_har'; known: path, source",
+    ),
+    ({"data": {"source": "ucr", "path": ""}}, "data.path: got '' (text); accepted: a folder with NAME_TRAIN"),
     # split
     ({"split/by": "subject"}, "split.by: got 'subject' (text); known: group, stratified"),
     ({"split/by": "predefined"}, "split.by: 'predefined' is known, but not built yet; accepted: 'group'"),

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from hpo.folders import names
+from hpo.data import SourceOptions, uci_har
 from hpo.scores import METRICS
 from hpo.study import StudyDef, load
-from hpo.study_file import Budget, Choices, Data, Model, Range, Search, Split, Train, Value
+from hpo.study_file import Budget, Choices, Model, Range, Search, Split, Train, Value
 from hpo.training import TRAINING
 from tests.study.files import EXAMPLE, PAGE, SHORTEST, file_text, write
 
@@ -20,7 +20,7 @@ def test_the_example_of_the_documentation(tmp_path: Path) -> None:
     definition = load(write(tmp_path, EXAMPLE))
     assert definition == StudyDef(
         name="har-conv-lstm",
-        data=Data(source="uci_har", path="data/UCI HAR Dataset"),
+        data=uci_har.Options(path="data/UCI HAR Dataset"),
         split=Split(by="group"),
         model=Model(family=("conv_lstm",), max_parameters=2_000_000),
         space={
@@ -39,7 +39,9 @@ def test_the_example_of_the_documentation(tmp_path: Path) -> None:
 def _documented(table: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str]]:
     """Key and default of everything that a file may hold, as the page writes them."""
     for name, field in table.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+        if name == "data":  # a source's own keys stand in docs/data.md
+            yield from _documented(SourceOptions, "data.")
+        elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             if name == "pruner":
                 yield f"{prefix}{name}", json.dumps(Search().pruner.name)
             yield from _documented(field.annotation, f"{prefix}{name}.")
@@ -54,9 +56,9 @@ def test_the_page_lists_every_key_with_its_default() -> None:
     assert rows == list(_documented(StudyDef))
 
 
-def test_the_page_names_every_metric_source_and_training_hyperparameter() -> None:
+def test_the_page_names_every_metric_and_training_hyperparameter() -> None:
     """Lists of names in the documentation are complete."""
-    for name in (*METRICS, *names("data"), *TRAINING):
+    for name in (*METRICS, *TRAINING):
         assert f"`{name}`" in PAGE
 
 

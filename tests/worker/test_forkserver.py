@@ -10,6 +10,7 @@ import pytest
 
 from hpo import data
 from hpo.child import ChildStartError, Closed, ForkServer
+from hpo.data import bundled
 from hpo.data.split import make_split
 from hpo.training import TRAINING
 from hpo.trial import Cause, FoldParts, Result, Started, TrainSettings, TrialSpec
@@ -29,7 +30,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer]:
 def parts(tmp_path_factory: pytest.TempPathFactory) -> tuple[FoldParts, ...]:
     """The parts of a small real data set."""
     cache = tmp_path_factory.mktemp("cache")
-    loaded = data.load("bundled", path=None, name="BasicMotions", cache=cache)
+    loaded = data.load(bundled.Options(name="BasicMotions"), cache)
     split = make_split(
         loaded.train.y, None, by="stratified", folds=1, validation=0.2, stopping=0.0, seed=0, data_sha256=loaded.sha256
     )
