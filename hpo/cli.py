@@ -128,6 +128,40 @@ def worker(name: str, slots: int | None, **wishes: Any) -> None:
     click.get_current_context().exit(launching.work(_wish(name, slots, **wishes)))
 
 
+@main.command(epilog=example("hpo evaluate quickstart --top 3 --seeds 5"))
+@name_argument
+@option("--top", type=click.IntRange(min=1), default=3, show_default=True, help="Configurations to compare.")
+@option("--seeds", type=click.IntRange(min=1), default=5, show_default=True, help="Fresh seeds for each of them.")
+@option("--workers", type=click.IntRange(min=1), help="Trainings at a time.  [default: GPUs, else cores / threads]")
+@worker_options
+@option("--dry-run", is_flag=True, help="Print what would be trained, and change nothing.")
+@json_option
+def evaluate(name: str, top: int, seeds: int, workers: int | None, dry_run: bool, as_json: bool, **wishes: Any) -> None:
+    """The honest winner: the best configurations of a study again, on fresh seeds.
+
+    Any `hpo worker NAME/evaluate` helps. Interrupted or killed, the same command goes on where it stopped.
+    """
+    from hpo.evaluation import flow
+    from hpo.evaluation.page import page, plan_table
+    from hpo.store import Store
+
+    asked, wish = flow.Asked(top=top, seeds=seeds), _wish(name, workers, **wishes)
+    with Store(wish.storage) as store:
+        if dry_run:
+            plan = flow.plan(store, name, asked)
+            if as_json:
+                emit(plan)
+            else:
+                console().print(plan_table(plan))
+            return
+        outcome = flow.evaluate(store, name, asked, flow.Here(wish, console(err=True)))
+    if outcome.report is not None and as_json:
+        emit(outcome.report)
+    elif outcome.report is not None:
+        console().print(page(outcome.report))
+    click.get_current_context().exit(outcome.code)
+
+
 @main.command(epilog=example("hpo migrate --storage postgresql://hpo@db.example/hpo"))
 @storage_option
 def migrate(storage: str) -> None:

@@ -13,7 +13,7 @@ from hpo import data
 from hpo import launch as launchers
 from hpo.errors import MissingExtra, StorageError
 from hpo.export import export
-from hpo.launch import Wish, local
+from hpo.launch import Plan, Wish, local
 from hpo.live import Watch
 from hpo.prepare import Prepared, versions
 from hpo.render import score, summary_line
@@ -60,12 +60,24 @@ def work(wish: Wish) -> int:
         MissingExtra, StorageError: no trial could end well here.
     """
     with Store(wish.storage) as store:
-        threads = store.study(wish.study).definition.train.threads
-        _check_machine(wish.artifacts)
-        to_start = local.plan(replace(wish, threads=threads))
-        for line in to_start.lines:
-            log.info("%s", line)
+        return local.start(_plan_here(store, wish), store)
+
+
+def attend(store: Store, wish: Wish, console: Console) -> int:
+    """Works like `work`, and shows how the study goes on. Returns the exit code."""
+    to_start = _plan_here(store, wish)
+    with Store(wish.storage) as beside, Watch(beside, wish.study, console):
         return local.start(to_start, store)
+
+
+def _plan_here(store: Store, wish: Wish) -> Plan:
+    """One supervisor on this machine, for a study that exists."""
+    threads = store.study(wish.study).definition.train.threads
+    _check_machine(wish.artifacts)
+    to_start = local.plan(replace(wish, threads=threads))
+    for line in to_start.lines:
+        log.info("%s", line)
+    return to_start
 
 
 def _check_machine(artifacts: Path) -> None:

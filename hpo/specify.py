@@ -64,4 +64,5 @@ def recorded(record: StudyRecord, trial: TrialRecord) -> Claim:
         training=training,
         artifacts=trial.artifacts,
         taken_over=False,
+        given=trial.given,
     )

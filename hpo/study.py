@@ -15,7 +15,7 @@ from hpo import data, pruners
 from hpo.data import SourceOptions, is_path
 from hpo.errors import StudyFileError, nearest
 from hpo.folders import names
-from hpo.study_file import ENTRY, FORMS, Search, Split, StudyDef, Train
+from hpo.study_file import ENTRY, FORMS, SIBLINGS, Search, Split, StudyDef, Train
 from hpo.study_table import LATER, shown
 from hpo.training import TRAINING
 
@@ -267,13 +267,21 @@ def _contradictions(raw: Mapping[str, Any]) -> list[str]:
     """What is wrong between keys that are fine one by one. Judges the raw file, so that it comes with all else."""
     tables = {name: value for name, value in raw.items() if isinstance(value, Mapping)}
     split = tables.get("split", {})
-    problems = _pruner(tables.get("search", {}), tables.get("train", {}), split)
+    problems = _name(raw.get("name"))
+    problems += _pruner(tables.get("search", {}), tables.get("train", {}), split)
     folds = split.get("folds", 1)
     if isinstance(folds, int) and folds > 1 and "validation" in split:
         problems.append(f"split.validation: has no effect with {folds} folds: each is the validation part once")
     if "budget" in tables and not {"trials", "hours"} & set(tables["budget"]):
         problems.append("budget: has no end; give trials, hours, or both")
     return problems
+
+
+def _name(name: object) -> list[str]:
+    parent, slash, sibling = name.partition("/") if isinstance(name, str) else ("", "", "")
+    if slash and sibling in SIBLINGS:
+        return [f"name: got {shown(name)}; such names are hpo's own, for what it puts beside the study {parent!r}"]
+    return []
 
 
 def _pruner(search: Mapping[str, Any], train: Mapping[str, Any], split: Mapping[str, Any]) -> list[str]:

@@ -16,6 +16,9 @@ from hpo.scores import METRICS
 from hpo.space import Scalar, same
 from hpo.study_table import LATER, Positive, Table, Whole, check_known, shown
 
+# What hpo itself puts beside a study, under the name NAME/SIBLING; no file may be called so.
+SIBLINGS = ("evaluate", "refit")
+
 _Number = Whole | float
 _Scalar = bool | Whole | float | str
 
@@ -233,7 +236,7 @@ class StudyDef(Table):
     """A whole study file; `space` holds the user's entries only, before they meet the family's default space."""
 
     name: str = Field(
-        pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$",
+        pattern=rf"^[a-z0-9][a-z0-9._-]{{0,63}}(/({'|'.join(SIBLINGS)}))?$",
         description="1 to 64 of a-z, 0-9, '.', '_', '-', of which the first is a letter or a digit",
     )
     data: SerializeAsAny[SourceOptions] = Field(description="a table [data]")
@@ -248,6 +251,11 @@ class StudyDef(Table):
     @classmethod
     def _of_its_source(cls, value: object) -> object:
         return data_table(value)
+
+    @property
+    def sibling(self) -> bool:
+        """Whether hpo made the study beside another one: all of its trials are given, and nothing is searched."""
+        return "/" in self.name
 
     def plain(self) -> dict[str, Any]:
         """The definition as JSON-ready values, defaults included."""

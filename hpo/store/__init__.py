@@ -3,14 +3,19 @@
 from hpo.store.catalogue import Store
 from hpo.store.claims import Claims
 from hpo.store.connect import on_server, redacted
+from hpo.store.evaluations import Evaluations, give
 from hpo.store.overview import best_trial
 from hpo.store.records import (
     Best,
     Claim,
+    Configuration,
     DataRecord,
+    Evaluation,
+    Given,
     Idle,
     Orders,
     Over,
+    Plan,
     Status,
     StudyRecord,
     TrialRecord,
@@ -21,16 +26,22 @@ __all__ = [
     "Best",
     "Claim",
     "Claims",
+    "Configuration",
     "DataRecord",
+    "Evaluation",
+    "Evaluations",
+    "Given",
     "Idle",
     "Orders",
     "Over",
+    "Plan",
     "Status",
     "Store",
     "StudyRecord",
     "TrialRecord",
     "WorkerRecord",
     "best_trial",
+    "give",
     "on_server",
     "redacted",
 ]

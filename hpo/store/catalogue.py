@@ -27,7 +27,8 @@ class Store(Database):
         """Creates a study, or finds the one of that name again; returns it and whether it is new.
 
         An existing one takes over the free keys of the definition (budget, ...), forgets a request to stop, and
-        starts counting consecutive failures anew. Each family's published default is the first of its trials.
+        starts counting consecutive failures anew. Each family's published default is the first of its trials; a
+        sibling has none until somebody enqueues them.
 
         Raises:
             StudyFileError: the name belongs to a study with another definition; the message shows the differences.
@@ -37,7 +38,7 @@ class Store(Database):
             existing = self._find(definition.name)
             if existing is not None:
                 self._agree(existing, definition, data)
-                self._resume(existing, definition)
+                self.resume(existing, definition)
                 return self.study(definition.name), False
             with quiet_optuna():
                 direction = search.direction(definition.train.metric)
@@ -54,7 +55,7 @@ class Store(Database):
                     raise UsageError(
                         f"{self.place} has a study {definition.name!r} that hpo did not make; choose another name"
                     )
-                for family in spaces:
+                for family in () if definition.sibling else spaces:
                     params = search.default_params(spaces, family)
                     if params:
                         made.enqueue_trial(params, skip_if_exists=True)
@@ -98,7 +99,8 @@ class Store(Database):
                     f"{new[:12]} now): its scores would not compare. Put the files back, or choose another name"
                 )
 
-    def _resume(self, existing: StudyRecord, definition: StudyDef) -> None:
+    def resume(self, existing: StudyRecord, definition: StudyDef) -> None:
+        """Takes over what may change of a study's definition, and lets its workers go on. Under the study's lock."""
         with self.rdb.engine.begin() as connection:
             connection.execute(
                 update(tables.studies)

@@ -23,7 +23,7 @@ from hpo.store.catalogue import Store
 from hpo.store.connect import retried
 from hpo.store.endings import Endings, artifacts_of
 from hpo.store.lock import LockLostError
-from hpo.store.overview import consecutive_failures
+from hpo.store.overview import consecutive_failures, given
 from hpo.store.proposals import Proposals, derive_seed
 from hpo.store.records import Claim, Idle, Orders, Over, StudyRecord
 from hpo.store.roster import Roster
@@ -124,6 +124,8 @@ class Claims:
                 return self._lease_out(self._proposals.reattach(number), before, losses, last_step, still_held)
             if budget.trials is not None and ended + open_trials >= budget.trials:
                 return self._no_more(budget.trials, ended)
+            if self._record.definition.sibling and not any(t.state is State.WAITING for t in trials):
+                return Idle() if open_trials else Over(reason="trials")  # its trials are given, never asked for
             still_held()
             return self._lease_out(self._proposals.ask(trials), None, 0, NO_STEP, still_held)
 
@@ -157,7 +159,8 @@ class Claims:
     ) -> Claim:
         number = trial.number
         suggestion = search.suggest(trial, self._record.spaces)
-        seed = derive_seed(self._record.definition.split.seed, number)
+        decided = given(trial.user_attrs)
+        seed = decided.seed if decided else derive_seed(self._record.definition.split.seed, number)
         attempt = 1 if row is None else row["attempt"] + 1
         artifacts = artifacts_of(self._record, number)
         still_held()  # the row below is what makes the trial ours
@@ -191,6 +194,7 @@ class Claims:
             training=training,
             artifacts=artifacts,
             taken_over=row is not None,
+            given=decided,
         )
 
     # --- while it runs -----------------------------------------------------------------------------------------

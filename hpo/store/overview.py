@@ -10,8 +10,10 @@ from sqlalchemy import select
 from hpo import search
 from hpo.store import tables
 from hpo.store.database import Database
-from hpo.store.records import Best, Status, StudyRecord, TrialRecord, Use, WorkerRecord
+from hpo.store.records import Best, Given, Status, StudyRecord, TrialRecord, Use, WorkerRecord
 from hpo.trial import Cause, Result
+
+GIVEN = "given"  # the user attribute of a trial that holds its `Given`
 
 
 def trials(store: Database, record: StudyRecord) -> list[TrialRecord]:
@@ -126,6 +128,11 @@ def _detail(trial: TrialRecord) -> str:
     return "" if trial.outcome is None else trial.outcome.detail
 
 
+def given(attributes: Mapping[str, Any]) -> Given | None:
+    """What stands in a trial's user attributes; None for a trial of a search."""
+    return Given.model_validate(attributes[GIVEN]) if GIVEN in attributes else None
+
+
 def _trial_record(frozen: optuna.trial.FrozenTrial, row: Mapping[str, Any] | None, now: float) -> TrialRecord:
     last = frozen.last_step
     ours: dict[str, Any] = {}
@@ -139,6 +146,7 @@ def _trial_record(frozen: optuna.trial.FrozenTrial, row: Mapping[str, Any] | Non
         state=frozen.state.name.lower(),
         value=frozen.value,
         params=frozen.params,
+        given=given(frozen.user_attrs),
         last_step=last,
         last_value=None if last is None else frozen.intermediate_values[last],
         **ours,

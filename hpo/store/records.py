@@ -1,5 +1,7 @@
 """Rows as frozen values: what the store hands out."""
 
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from hpo.space import Domain, Params, Space
@@ -46,6 +48,24 @@ class StudyRecord(_Record):
     stop_requested: bool
 
 
+class Given(_Record):
+    """What hpo, and no sampler, decided of a trial in a study beside another one.
+
+    Attributes:
+        configuration: key of the setting, the same for all of its trials.
+        index: which of the seeds, from 0. seed: what the trial's randomness derives from.
+    """
+
+    configuration: str
+    index: int
+    seed: int
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """What tells it from all others of its study."""
+        return self.configuration, self.index
+
+
 class Claim(_Record):
     """A trial that a worker owns until its lease runs out.
 
@@ -53,6 +73,7 @@ class Claim(_Record):
         model, training: complete settings, fixed ones included.
         artifacts: folder for the trial's files, relative to the artifact root.
         taken_over: it was somebody's before.
+        given: None for a trial of a search.
     """
 
     number: int
@@ -63,6 +84,7 @@ class Claim(_Record):
     training: Params
     artifacts: str
     taken_over: bool
+    given: Given | None = None
 
     @property
     def key(self) -> tuple[int, int]:
@@ -108,6 +130,7 @@ class TrialRecord(_Record):
         params: what the sampler chose.
         last_step: the last reported step; None before the first.
         worker: who owns it or finished it.
+        given: None for a trial of a search.
     """
 
     number: int
@@ -126,6 +149,52 @@ class TrialRecord(_Record):
     leased_at: float | None = None
     finished_at: float | None = None
     live: bool = False
+    given: Given | None = None
+
+
+class Configuration(_Record):
+    """One setting of a search.
+
+    Attributes:
+        key: a short name, the same wherever the setting comes up.
+        trial: the best completed trial that had it, and its value; None where the search completed none.
+        params: the hyperparameters that count, as Optuna knows them.
+    """
+
+    key: str
+    trial: int | None
+    value: float | None
+    params: Params
+
+
+class Plan(_Record):
+    """What an evaluation trains.
+
+    Attributes:
+        top: how many configurations were asked for.
+        seeds: the same for all configurations; no trial of the search had one of them.
+        configurations: best first, by the value that the search gave them.
+    """
+
+    top: int
+    seeds: tuple[int, ...]
+    configurations: tuple[Configuration, ...]
+
+
+class Evaluation(_Record):
+    """One evaluation of a study.
+
+    Attributes:
+        winner: key of the configuration that won on validation; None while they are ranked.
+        report: what was found out; None until it has ended.
+    """
+
+    number: int
+    plan: Plan
+    winner: str | None = None
+    report: dict[str, Any] | None = None
+    created_at: float
+    finished_at: float | None = None
 
 
 class WorkerRecord(_Record):

@@ -39,7 +39,8 @@ class SQLite:
 
     def lock(self, name: str) -> StudyLock:
         """An flock on a file beside the database."""
-        return StudyLock(self._path.with_name(self._path.name + ".locks") / name, guard=self._still_there)
+        folder = self._path.with_name(self._path.name + ".locks")
+        return StudyLock(folder / name.replace("/", ":"), guard=self._still_there)
 
     def _still_there(self) -> None:
         """SQLite would go on in a file that was removed, and acknowledge results that nobody can ever read."""

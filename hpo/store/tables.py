@@ -6,7 +6,7 @@ parameters and values; ours say who owns a trial, how it ended and why, and what
 
 from sqlalchemy import JSON, Boolean, Column, Double, Integer, MetaData, String, Table, Text
 
-REVISION = "0001"  # the last step in hpo/store/migrations/versions: who changes a table here adds one there
+REVISION = "0002"  # the last step in hpo/store/migrations/versions: who changes a table here adds one there
 
 metadata = MetaData()
 
@@ -17,7 +17,7 @@ studies = Table(
     "hpo_studies",
     metadata,
     Column("study_id", Integer, primary_key=True, autoincrement=False),  # Optuna's
-    Column("name", String(64), nullable=False, unique=True),
+    Column("name", String(80), nullable=False, unique=True),  # up to 64 from a file, and what siblings add
     Column("definition", Text, nullable=False),  # canonical JSON
     Column("digest", String(64), nullable=False),
     Column("spaces", JSON, nullable=False),  # family -> resolved space
@@ -64,4 +64,29 @@ workers = Table(
     Column("started_at", Double, nullable=False),
     Column("seen_at", Double, nullable=False),
     Column("left_at", Double),
+)
+
+# What `hpo evaluate` found out about a study, one row for each time that it began anew.
+evaluations = Table(
+    "hpo_evaluations",
+    metadata,
+    Column("study_id", Integer, primary_key=True, autoincrement=False),  # of the study that is evaluated
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("plan", JSON, nullable=False),  # records.Plan
+    Column("winner", String(16)),  # key of a configuration of the plan; null while they are ranked
+    Column("report", JSON),  # null until the evaluation has ended
+    Column("created_at", Double, nullable=False),
+    Column("finished_at", Double),
+)
+
+# Who looked at which test part. Rows stay when a study is removed: what was seen cannot be unseen.
+openings = Table(
+    "hpo_openings",
+    metadata,
+    Column("test_sha256", String(64), primary_key=True),  # of the test part's arrays alone
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("study", String(80), nullable=False),
+    Column("purpose", String(64), nullable=False),  # hash of what was scored: the same models open once
+    Column("who", String(255), nullable=False),
+    Column("opened_at", Double, nullable=False),
 )

@@ -101,6 +101,7 @@ RUNS: dict[str, list[str]] = {
     "check": ["study.toml", "--json"],  # counts parameters: a child has TensorFlow, and this process has not
     "launch": ["study.toml", "--dry-run"],
     "worker": ["tiny"],
+    "evaluate": ["tiny", "--dry-run", "--json"],
     "migrate": [],
     "status": ["tiny", "--json"],
     "list": ["--json"],
@@ -182,7 +183,15 @@ def test_what_people_see(launched: Launched, args: tuple[str, ...], shown: list[
     [
         *(
             ((command, "tinny", *rest), "no study 'tinny' in .*hpo.db; did you mean 'tiny'")
-            for command, *rest in (["status"], ["show", "0"], ["logs", "0"], ["stop"], ["export"], ["worker"])
+            for command, *rest in (
+                ["status"],
+                ["show", "0"],
+                ["logs", "0"],
+                ["stop"],
+                ["export"],
+                ["worker"],
+                ["evaluate"],
+            )
         ),
         (("show", "tiny", "7"), "study 'tiny' has no trial 7; it has 0 to 1"),
         (("logs", "tiny", "7"), "study 'tiny' has no trial 7; it has 0 to 1"),

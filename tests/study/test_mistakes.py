@@ -16,6 +16,7 @@ MISTAKES: list[tuple[Mapping[str, object], str]] = [
     # names
     ({"name": "Har"}, WRONG_NAME.format("'Har'")),
     ({"name": "a/b"}, WRONG_NAME.format("'a/b'")),
+    ({"name": "a/evaluate"}, "name: got 'a/evaluate' (text); such names are hpo's own, for what it puts beside"),
     ({"name": "-a"}, WRONG_NAME.format("'-a'")),
     ({"name": ""}, WRONG_NAME.format("''")),
     ({"name": "a\n"}, WRONG_NAME.format(r"'a\n'")),

@@ -1,0 +1,96 @@
+"""What `hpo evaluate` keeps: its plans and findings, the trials that it gives out, and who opened which test part."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import Update, insert, select, update
+
+from hpo.space import Params, Space
+from hpo.store import tables
+from hpo.store.catalogue import Store
+from hpo.store.connect import quiet_optuna
+from hpo.store.overview import GIVEN
+from hpo.store.records import DataRecord, Evaluation, Given, Plan, StudyRecord
+from hpo.study import StudyDef
+
+
+def give(
+    store: Store,
+    definition: StudyDef,
+    trials: Iterable[tuple[Given, Params]],
+    *,
+    spaces: Mapping[str, Space],
+    data: DataRecord,
+    versions: Mapping[str, str],
+) -> StudyRecord:
+    """Creates a sibling or goes on with it, and enqueues the trials that it does not have yet.
+
+    A trial that failed because of a bug is given again. The budget is the number of all others.
+
+    Args:
+        store: the database.
+        definition: of the sibling.
+        trials: with the parameters as Optuna knows them.
+        spaces, data, versions: as `Store.create` takes them.
+    """
+    record, _ = store.create(definition, spaces=spaces, data=data, versions=versions)
+    with store.lock(record.name).hold():
+        there = {trial.given.key for trial in store.trials(record.name) if trial.given and trial.state != "fail"}
+        study = store.optuna_study(record)
+        with quiet_optuna():
+            for given, params in trials:
+                if given.key not in there:
+                    study.enqueue_trial(params, user_attrs={GIVEN: given.model_dump(mode="json")})
+                    there.add(given.key)
+        budget = definition.budget.model_copy(update={"trials": max(1, len(there))})
+        store.resume(record, definition.model_copy(update={"budget": budget}))
+    return store.study(record.name)
+
+
+class Evaluations:
+    """The evaluations of one study.
+
+    Args:
+        store: the database.
+        record: of the study.
+    """
+
+    def __init__(self, store: Store, record: StudyRecord) -> None:
+        self._store = store
+        self._record = record
+
+    def latest(self) -> Evaluation | None:
+        """The one that began last; None before the first."""
+        columns = tables.evaluations.c
+        query = select(tables.evaluations).where(columns.study_id == self._record.study_id)
+        with self._store.rdb.engine.begin() as connection:
+            row = connection.execute(query.order_by(columns.number.desc()).limit(1)).mappings().first()
+        return None if row is None else Evaluation.model_validate({k: v for k, v in row.items() if k != "study_id"})
+
+    def begin(self, plan: Plan) -> Evaluation:
+        """A new one; or the latest, if somebody else has just begun the same and not ended it."""
+        with self._store.lock(self._record.name).hold():
+            before = self.latest()
+            if before is not None and before.report is None and before.plan == plan:
+                return before
+            with self._store.rdb.engine.begin() as connection:
+                number = 0 if before is None else before.number + 1
+                begun = Evaluation(number=number, plan=plan, created_at=self._store.now(connection))
+                row = begun.model_dump(mode="json", exclude={"winner", "report", "finished_at"})
+                connection.execute(insert(tables.evaluations).values(study_id=self._record.study_id, **row))
+        return begun
+
+    def choose(self, number: int, winner: str) -> None:
+        """Records the configuration that won on validation."""
+        with self._store.rdb.engine.begin() as connection:
+            connection.execute(self._row(number).values(winner=winner))
+
+    def finish(self, number: int, report: Mapping[str, Any]) -> None:
+        """Records what was found out."""
+        with self._store.rdb.engine.begin() as connection:
+            now = self._store.now(connection)
+            connection.execute(self._row(number).values(report=dict(report), finished_at=now))
+
+    def _row(self, number: int) -> Update:
+        columns = tables.evaluations.c
+        return update(tables.evaluations).where(columns.study_id == self._record.study_id, columns.number == number)

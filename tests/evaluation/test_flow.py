@@ -1,0 +1,100 @@
+"""The command from the plan to the winner, with real processes that train nothing; see tests/fake_server.py."""
+
+import os
+import signal
+
+from tests.evaluation.conftest import Searched
+
+
+def test_the_best_configurations_are_trained_on_fresh_seeds(searched: Searched) -> None:
+    """Top times seeds trials, each started once; the winner has the best mean; the study stays as it was."""
+    before = searched.store.status("s"), searched.store.trials("s")
+    report = searched.report("--top", "2", "--seeds", "2")
+    assert [trial.state for trial in searched.trials()] == ["complete"] * 4
+    assert sorted(searched.starts()) == [(n, 1) for n in range(4)]
+    assert len(report["configurations"]) == 2
+    means = [c["validation"]["mean"] for c in report["configurations"]]
+    assert means == sorted(means, reverse=True)
+    assert report["winner"] == report["configurations"][0]["configuration"]
+    seeds = {trial.seed for trial in searched.trials()}
+    assert seeds == set(report["seeds"])
+    assert not seeds & {trial.seed for trial in searched.store.trials("s")}
+    assert (searched.store.status("s"), searched.store.trials("s")) == before
+
+
+def test_again_it_only_shows_what_was_found(searched: Searched) -> None:
+    """The same command trains nothing and says the same; more seeds are added to those that are there."""
+    first = searched.report("--top", "2", "--seeds", "2")
+    assert searched.report("--top", "2", "--seeds", "2") == first
+    assert len(searched.starts()) == 4
+    more = searched.report("--top", "2", "--seeds", "3")
+    assert len(searched.starts()) == 6
+    assert more["seeds"][:2] == first["seeds"]
+
+
+def test_a_killed_evaluation_goes_on(searched: Searched) -> None:
+    """SIGKILL of the whole group in the middle: what was recorded is kept, what ran is trained again, no more."""
+    searched.plan(pause=0.1)
+    process = searched.process("--top", "2", "--seeds", "3", "--workers", "2")
+    searched.wait_for_starts(4)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    done = {trial.number for trial in searched.trials() if trial.state == "complete"}
+    assert 2 <= len(done) < 6
+    searched.plan()
+    report = searched.report("--top", "2", "--seeds", "3", "--workers", "2")
+    assert [c["validation"]["n"] for c in report["configurations"]] == [3, 3]
+    attempts = {number: [a for n, a in searched.starts() if n == number] for number in range(6)}
+    assert all(attempts[number] == [1] for number in done)
+    assert all(len(attempts[number]) <= 2 for number in range(6))
+    assert len(searched.trials()) == 6
+
+
+def test_an_evaluation_that_began_keeps_its_configurations(searched: Searched) -> None:
+    """Trials of the search that end in between do not change what a killed evaluation goes on with."""
+    searched.plan(pause=30)
+    process = searched.process("--top", "1", "--seeds", "2", "--workers", "1")
+    searched.wait_for_starts(1)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    (begun,) = {trial.given.configuration for trial in searched.trials() if trial.given}
+    study = searched.store.optuna_study(searched.store.study("s"))
+    study.enqueue_trial({"learning_rate": 0.0123})
+    study.tell(study.ask(), 0.999)
+    searched.plan()
+    report = searched.report("--top", "1", "--seeds", "2", "--workers", "1")
+    assert report["winner"] == begun
+
+
+def test_a_bug_is_tried_again_by_the_same_command(searched: Searched) -> None:
+    """The failure is shown with exit code 5, and a new trial takes its place when asked again."""
+    searched.plan(bug=[1])
+    run = searched.evaluate("--top", "1", "--seeds", "2")
+    assert run.code == 5
+    assert "planted bug" in run.err
+    searched.plan()
+    assert searched.report("--top", "1", "--seeds", "2")["configurations"][0]["validation"]["n"] == 2
+    assert [trial.state for trial in searched.trials()] == ["complete", "fail", "complete"]
+
+
+def test_the_plan_changes_nothing(searched: Searched) -> None:
+    """A dry run says what would be trained, and leaves no study behind."""
+    plan = searched.report("--top", "3", "--seeds", "4", "--dry-run")
+    assert (plan["trainings"], plan["done"]) == (12, 0)
+    assert len(plan["configurations"]) == 3
+    assert searched.store.names() == ["s"]
+    assert (
+        "each with 4 fresh seeds: 12 trainings, 0 done"
+        in searched.evaluate("--top", "3", "--seeds", "4", "--dry-run").out
+    )
+
+
+def test_part_of_an_evaluation_is_not_evaluated(searched: Searched) -> None:
+    """The message names the study that is meant."""
+    searched.report("--top", "1", "--seeds", "1")
+    arguments = searched.arguments()
+    from tests.cli.run import call
+
+    run = call("evaluate", "s/evaluate", *arguments[2:])
+    assert run.code == 2
+    assert "`hpo evaluate s` evaluates 's'" in run.err
