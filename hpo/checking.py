@@ -160,6 +160,7 @@ def _summary(loaded: data.Loaded) -> dict[str, Any]:
         "lengths_train": list(loaded.lengths_train),
         "lengths_test": None if loaded.lengths_test is None else list(loaded.lengths_test),
         "cut_test": loaded.cut_test,
+        "notes": list(loaded.notes),
         "channels": list(loaded.channels),
         "n_train": len(loaded.train.y),
         "n_test": loaded.n_test,
@@ -178,6 +179,8 @@ def _data_rows(rows: Table, found: dict[str, Any]) -> None:
     rows.add_row("", f"{timesteps} time steps x {channels} channels: {', '.join(found['channels'])}")
     if found["padded"]:
         rows.add_row("", _lengths(found))
+    for note in found["notes"]:
+        rows.add_row("", note)
     classes = ", ".join(f"{name} {n}" for name, n in found["classes_train"].items())
     rows.add_row("", f"classes: {classes} (the largest is {found['majority_train']:.1%})")
     if found["groups_train"] is not None:

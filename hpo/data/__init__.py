@@ -9,16 +9,18 @@ import ast
 from pathlib import Path
 
 from hpo import folders
-from hpo.data._dataset import Dataset, Part, make_dataset
+from hpo.data._dataset import Dataset, Part, Raw, RawPart, make_dataset
 from hpo.data._load import Cached, Loaded, cached, load, open_test
 from hpo.data._parts import open_part, parts, prepare
-from hpo.data._source import Source, SourceOptions, get, is_path, tables
+from hpo.data._source import Source, SourceOptions, get, is_path, read, tables
 
 __all__ = [
     "Cached",
     "Dataset",
     "Loaded",
     "Part",
+    "Raw",
+    "RawPart",
     "Source",
     "SourceOptions",
     "cached",
@@ -30,6 +32,7 @@ __all__ = [
     "open_test",
     "parts",
     "prepare",
+    "read",
     "sources",
     "tables",
 ]

@@ -12,6 +12,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -120,11 +121,10 @@ def write_part(folder: Path, part: Part, prefix: str = "") -> Files:
     """Writes the arrays of `part` into ``folder/prefix`` and returns what `meta.json` says of them."""
     (folder / prefix).mkdir(parents=True, exist_ok=True)
     files: Files = {}
-    for name, array in (("x", part.x), ("y", part.y), ("groups", part.groups)):
-        if array is not None:
-            path = folder / prefix / f"{name}.npy"
-            np.save(path, array, allow_pickle=False)
-            files[f"{prefix}{name}.npy"] = {"bytes": path.stat().st_size, "sha256": file_sha256(path)}
+    for name, array in part.arrays().items():
+        path = folder / prefix / f"{name}.npy"
+        np.save(path, array, allow_pickle=False)
+        files[f"{prefix}{name}.npy"] = {"bytes": path.stat().st_size, "sha256": file_sha256(path)}
     return files
 
 
@@ -135,9 +135,9 @@ def open_part(folder: Path) -> Part:
         DataError: a file is missing or is no array.
     """
     arrays: dict[str, Any] = {"groups": None}
-    for name in ("x", "y", "groups"):
+    for name in (field.name for field in fields(Part)):
         path = folder / f"{name}.npy"
-        if name == "groups" and not path.exists():
+        if name not in ("x", "y") and not path.exists():
             continue
         try:
             arrays[name] = np.load(path, mmap_mode="r", allow_pickle=False)

@@ -5,19 +5,62 @@ Knows nothing of files: a source reads, `make_dataset` judges.
 
 import hashlib
 import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from typing import cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hpo.data._labels import as_texts, encode, numbered, sorted_labels
 from hpo.data._lengths import lengths, resized, stacked
+from hpo.data._missing import Missing, fill
 from hpo.errors import DataError
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class RawPart:
+    """Samples as a source found them.
+
+    Attributes:
+        x: (n, timesteps, channels), or a sequence of n arrays (timesteps, channels). Steps at the end of a sample that
+            are NaN in all channels are no values: the sample is shorter.
+        labels: (n,), numbers or text, in the source's own coding.
+        groups: (n,), whole numbers or text, for example the subject of each sample; None where the source knows none.
+        folds: (n,), the fold in which a sample is in the validation part, from 0; -1: in none. None where the source
+            brings no split. Of the training part only.
+        recordings: (n,), whole numbers: samples that share time steps have the same. None where none do, or the source
+            cannot know. Of the training part only.
+    """
+
+    x: ArrayLike | Sequence[ArrayLike]
+    labels: ArrayLike
+    groups: ArrayLike | None = None
+    folds: ArrayLike | None = None
+    recordings: ArrayLike | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Raw:
+    """A data set as a source found it, to be judged by `make_dataset`.
+
+    Attributes:
+        test: None where the source brings no test part.
+        channels: names, in the order of the last axis of `x`.
+        class_names: label as text -> name to show for it, for example ``{"1": "WALKING"}``; labels that are not in it
+            keep their own text.
+        notes: sentences on what was left out or changed while reading, for whoever checks the study.
+    """
+
+    name: str
+    train: RawPart
+    test: RawPart | None
+    channels: Sequence[str]
+    class_names: Mapping[str, str] = field(default_factory=dict)
+    notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,11 +72,19 @@ class Part:
             shorter than `timesteps`: at their end, NaN in all channels.
         y: int64 (n,), labels 0..K-1.
         groups: int64 (n,), for example the subject of each sample; None where the source knows no groups.
+        folds, recordings: int64 (n,) or None, as of `RawPart`; only of a whole training part.
     """
 
     x: FloatArray
     y: IntArray
     groups: IntArray | None
+    folds: IntArray | None = None
+    recordings: IntArray | None = None
+
+    def arrays(self) -> dict[str, FloatArray | IntArray]:
+        """The arrays that there are, by name, in the order of the attributes."""
+        named = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {name: array for name, array in named.items() if array is not None}
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +99,7 @@ class Dataset:
         channels: channel names, in the order of the last axis of `x`.
         padded: samples differ in length, in either part.
         cut: samples of the test part that were longer than all of training, and lost their end.
+        notes: sentences on what was left out or changed while reading; not part of `sha256`.
         sha256: hash of shapes, dtypes, all array bytes, classes and channels, in hex.
     """
 
@@ -58,21 +110,11 @@ class Dataset:
     channels: tuple[str, ...]
     padded: bool
     cut: int
+    notes: tuple[str, ...]
     sha256: str
 
 
-def make_dataset(
-    name: str,
-    x_train: ArrayLike | Sequence[ArrayLike],
-    labels_train: ArrayLike,
-    groups_train: ArrayLike | None,
-    x_test: ArrayLike | Sequence[ArrayLike] | None,
-    labels_test: ArrayLike | None,
-    groups_test: ArrayLike | None,
-    channels: Sequence[str],
-    *,
-    class_names: Mapping[str, str] | None = None,
-) -> Dataset:
+def make_dataset(raw: Raw, missing: Missing | None = None) -> Dataset:
     """Checks what a source read and gives it its final form: float32 and int64, C-contiguous, labels 0..K-1.
 
     Labels are mapped from the sorted labels of the training part: as numbers where all of them are numbers
@@ -82,62 +124,62 @@ def make_dataset(
     end, and test samples that are longer lose theirs, because the test part must not shape what is trained.
 
     Args:
-        x_train: (n, timesteps, channels), or a sequence of n arrays (timesteps, channels). Steps at the end of a sample
-            that are NaN in all channels are no values: the sample is shorter.
-        labels_train: (n,), numbers or text, in the source's own coding.
-        groups_train: (n,) whole numbers; None where the source knows no groups.
-        x_test, labels_test, groups_test: likewise; `x_test` None means that there is no test part.
-        channels: names of the channels.
-        class_names: label as text -> name to show for it, for example ``{"1": "WALKING"}``; labels that are not
-            in it keep their own text.
+        missing: how values within a sample that are NaN are filled; None refuses them.
 
     Raises:
-        DataError: an empty part or sample, parts of two different lengths, labels or groups of another number, NaN or
-            infinite values, one class only, a missing label, a test label that training never saw. All that is found is
-            reported.
+        DataError: an empty part or sample, parts of two different lengths, labels or groups of another number, missing
+            or infinite values, one class only, a missing label, a test label that training never saw. All that is found
+            is reported.
     """
-    parts = {"train": (x_train, labels_train, groups_train)}
-    if x_test is not None:
-        if labels_test is None:
-            raise DataError(f"{name}: the test part has samples but no labels")
-        parts["test"] = (x_test, labels_test, groups_test)
-
-    samples = {part: _samples(f"{name}: {part} part", x, len(channels)) for part, (x, _, _) in parts.items()}
+    name, channels = raw.name, tuple(raw.channels)
+    parts = {"train": raw.train} | ({} if raw.test is None else {"test": raw.test})
+    problems: list[str] = []
+    notes = list(raw.notes)
+    samples = {part: _samples(f"{name}: {part} part", found.x, len(channels)) for part, found in parts.items()}
     steps = {part: lengths(x) for part, x in samples.items()}
-    problems = _length_problems(steps) + [p for part, x in samples.items() for p in _not_finite(part, x, steps[part])]
-    texts: dict[str, NDArray[np.str_]] = {}
-    groups: dict[str, IntArray | None] = {}
-    for part, (_, labels, ids) in parts.items():
-        n = len(samples[part])
-        texts[part] = _texts(labels)
-        groups[part] = None if ids is None else _groups(part, ids, problems)
-        if texts[part].shape != (n,):
-            problems.append(f"{part} part: {n} samples but labels of shape {texts[part].shape}")
-        owners = groups[part]
-        if owners is not None and owners.shape != (n,):
-            problems.append(f"{part} part: {n} samples but groups of shape {owners.shape}")
+    problems += _length_problems(steps)
+    if missing is not None:
+        samples = {part: _filled(part, x, steps[part], missing, problems, notes) for part, x in samples.items()}
+    problems += [p for part, x in samples.items() for p in _not_finite(part, x, steps[part])]
 
-    known = _sorted_labels(texts["train"], problems)
+    texts = {part: as_texts(found.labels) for part, found in parts.items()}
+    groups = numbered({p: found.groups for p, found in parts.items() if found.groups is not None}, problems, notes)
+    of_train = {
+        kind: np.asarray(ids, dtype=np.int64)
+        for kind, ids in (("folds", raw.train.folds), ("recordings", raw.train.recordings))
+        if ids is not None
+    }
+    for part, x in samples.items():
+        owned = {"labels": texts[part], **({"groups": groups[part]} if part in groups else {})}
+        for kind, ids in (owned | (of_train if part == "train" else {})).items():
+            if ids.shape != (len(x),):
+                problems.append(f"{part} part: {len(x)} samples but {kind} of shape {ids.shape}")
+
+    known = sorted_labels(texts["train"], problems)
     if len(known) < 2:
         problems.append(f"train part: one class only ({', '.join(known) or 'none'}); a classifier needs at least two")
-    labels_of = {part: _encode(part, text, known, problems) for part, text in texts.items()}
-    classes = tuple((class_names or {}).get(label, label) for label in known)
+    labels_of = {part: encode(part, text, known, problems) for part, text in texts.items()}
+    classes = tuple(raw.class_names.get(label, label) for label in known)
     if len(set(classes)) < len(classes):
         problems.append(f"two labels share one class name: {dict(zip(known, classes, strict=True))}")
     if problems:
         raise DataError(f"{name}: " + "; ".join(problems))
 
     longest = int(steps["train"].max())
-    done = {part: Part(resized(samples[part], longest), labels_of[part], groups[part]) for part in parts}
+    done = {
+        part: Part(resized(x, longest), labels_of[part], groups.get(part), **(of_train if part == "train" else {}))
+        for part, x in samples.items()
+    }
     return Dataset(
         name=name,
         train=done["train"],
         test=done.get("test"),
         classes=classes,
-        channels=tuple(channels),
+        channels=channels,
         padded=any(int(n.min()) < longest for n in steps.values()),
         cut=int((steps["test"] > longest).sum()) if "test" in steps else 0,
-        sha256=_sha256(done, classes, tuple(channels)),
+        notes=tuple(notes),
+        sha256=_sha256(done, classes, channels),
     )
 
 
@@ -187,74 +229,24 @@ def _not_finite(part: str, x: FloatArray, steps: IntArray) -> list[str]:
     return [
         f"{part} part: {int(bad.sum())} NaN or infinite values in {int(bad.any(axis=(1, 2)).sum())} of {len(x)} "
         f"samples, the first at row {row}, time step {step}, channel {channel} (counted from 0); "
-        "repair or remove these samples"
+        'repair or remove these samples, or say in [data] how to fill them: missing = "interpolate" or "zero"'
     ]
 
 
-def _texts(labels: ArrayLike) -> NDArray[np.str_]:
-    array = np.asarray(labels)
-    if array.ndim != 1:
-        return array.astype(np.str_)
-    values, inverse = np.unique(array.astype(np.str_) if array.dtype == object else array, return_inverse=True)
-    return np.array([str(v).strip() for v in values], dtype=np.str_)[inverse]
-
-
-def _groups(part: str, groups: ArrayLike, problems: list[str]) -> IntArray:
-    array = np.asarray(groups)
-    # Text files give floats; beyond 2**53 those are no longer exact.
-    whole = array.dtype.kind == "f" and bool(np.all((np.abs(array) < 2**53) & (array == np.floor(array))))
-    if array.dtype.kind not in "iu" and not whole:
-        problems.append(f"{part} part: groups must be whole numbers, got {array.ravel()[:3].tolist()}, ...")
-        return np.zeros(array.shape, dtype=np.int64)
-    return np.ascontiguousarray(array, dtype=np.int64)
-
-
-def _number(text: str) -> float | None:
-    """The number in `text`; None where there is none."""
-    try:
-        return float(text)
-    except ValueError:
-        return None
-
-
-def _as_label(text: str) -> str:
-    """A number in its shortest form, so that "1", "1.0" and "1.0000000e+00" are one label; other text as it is."""
-    value = _number(text)
-    if value is None or not math.isfinite(value):
-        return text
-    return str(int(value)) if value == int(value) else repr(value)
-
-
-def _sorted_labels(texts: NDArray[np.str_], problems: list[str]) -> list[str]:
-    labels = {str(t) for t in np.unique(texts)}
-    numbers = {label: _number(label) for label in labels}
-    lost = [label for label, value in numbers.items() if not label or (value is not None and not math.isfinite(value))]
-    if lost:
-        problems.append(f"train part: missing labels ({', '.join(repr(label) for label in sorted(lost))})")
-        labels -= set(lost)
-    if all(numbers[label] is not None for label in labels):
-        return sorted({_as_label(label) for label in labels}, key=float)
-    return sorted(labels)
-
-
-def _encode(part: str, texts: NDArray[np.str_], known: Sequence[str], problems: list[str]) -> IntArray:
-    numbers = {label: k for k, label in enumerate(known)}
-    values, inverse = np.unique(texts, return_inverse=True)
-    codes = [numbers.get(str(v), numbers.get(_as_label(str(v)), -1)) for v in values]
-    unseen = [_as_label(str(v)) for v, code in zip(values, codes, strict=True) if code < 0]
-    if unseen and part == "test":
-        problems.append(
-            f"test part: labels never seen in training: {', '.join(unseen)} (training has: {', '.join(known)})"
-        )
-    return np.array(codes, dtype=np.int64)[inverse]
+def _filled(
+    part: str, x: FloatArray, steps: IntArray, missing: Missing, problems: list[str], notes: list[str]
+) -> FloatArray:
+    empty: list[str] = []
+    filled, count = fill(x, steps, missing, empty)
+    problems += [f"{part} part: {problem}" for problem in empty]
+    if count:
+        touched = int(np.any(np.isnan(x) & ~np.isnan(filled), axis=(1, 2)).sum())
+        notes.append(f"{part} part: {count} missing values in {touched} samples were filled ({missing})")
+    return filled
 
 
 def _sha256(parts: Mapping[str, Part], classes: tuple[str, ...], channels: tuple[str, ...]) -> str:
-    arrays: list[tuple[str, FloatArray | IntArray]] = []
-    for name, part in parts.items():
-        arrays += [(f"{name}/x", part.x), (f"{name}/y", part.y)]
-        if part.groups is not None:
-            arrays.append((f"{name}/groups", part.groups))
+    arrays = [(f"{name}/{kind}", array) for name, part in parts.items() for kind, array in part.arrays().items()]
     head = {
         "classes": classes,
         "channels": channels,

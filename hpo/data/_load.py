@@ -10,7 +10,7 @@ import numpy as np
 from hpo.data import _cache
 from hpo.data._dataset import Dataset, Part, class_counts
 from hpo.data._lengths import lengths
-from hpo.data._source import SourceOptions, get
+from hpo.data._source import SourceOptions, get, read
 from hpo.errors import DataError
 
 # Part of the key under which a parsed file is remembered: raise it when a source reads the same file differently.
@@ -34,6 +34,7 @@ class Loaded:
         lengths_train, lengths_test: time steps of the shortest and of the longest sample; the latter None where there
             is no test part.
         cut_test: test samples that lost their end, being longer than all of training.
+        notes: sentences on what was left out or changed when the files were read.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Loaded:
     lengths_train: tuple[int, int]
     lengths_test: tuple[int, int] | None
     cut_test: int
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -81,8 +83,7 @@ def load(options: SourceOptions, cache: Path) -> Loaded:
         DataError: the files are missing, damaged or not usable, or the cache cannot be written.
         MissingExtra: the library that the source reads with is not installed.
     """
-    source = get(options.source)
-    raw = source.fingerprint(options)
+    raw = get(options.source).fingerprint(options)
     key = hashlib.sha256(json.dumps([PARSER, options.settings(), raw]).encode()).hexdigest()
     record = cache / "parsed" / f"{key}.json"
     found = _look_up(cache, record)
@@ -92,14 +93,14 @@ def load(options: SourceOptions, cache: Path) -> Loaded:
         found = _look_up(cache, record)
         if found is not None:
             return found
-        dataset = source.read(options)
-        if source.fingerprint(options) != raw:
+        dataset = read(options)
+        if get(options.source).fingerprint(options) != raw:
             raise DataError(
                 f"{options.place()}: the files changed while they were read; try again when they are at rest"
             )
         _store(cache, dataset)
         with _cache.writing(cache):
-            _cache.write_json(record, {"sha256": dataset.sha256, "name": dataset.name})
+            _cache.write_json(record, {"sha256": dataset.sha256, "name": dataset.name, "notes": dataset.notes})
         found = _look_up(cache, record)
     if found is None:
         raise DataError(f"the cache at {cache} does not keep what is written to it; choose another with HPO_CACHE")
@@ -171,6 +172,7 @@ def _look_up(cache: Path, record: Path) -> Loaded | None:
         class_counts_train=tuple(meta["train"]["class_counts"]),
         class_counts_test=tuple(test["class_counts"]) if test else (),
         test_groups=tuple(test["groups"]) if test and test["groups"] is not None else None,
+        notes=tuple(known.get("notes", ())),
         padded=meta["padded"],
         lengths_train=(meta["train"]["lengths"][0], meta["train"]["lengths"][1]),
         lengths_test=(test["lengths"][0], test["lengths"][1]) if test else None,

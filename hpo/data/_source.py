@@ -7,7 +7,8 @@ from typing import Any, Protocol, Self, cast
 from pydantic import Field, field_validator
 
 from hpo import folders
-from hpo.data._dataset import Dataset
+from hpo.data._dataset import Dataset, Raw, make_dataset
+from hpo.data._missing import Missing
 from hpo.errors import DataError, UsageError, nearest
 from hpo.study_table import Table, check_known
 
@@ -20,6 +21,7 @@ class SourceOptions(Table):
     """
 
     source: str = Field(description="the name of a module in hpo/data")
+    missing: Missing | None = Field(None, description="'interpolate' or 'zero'; leave it out to refuse missing values")
 
     @field_validator("source")
     @classmethod
@@ -60,14 +62,14 @@ class Source(Protocol):
 
     Options: type[SourceOptions]
 
-    def read(self, options: Any) -> Dataset:
-        """Reads the files and returns `make_dataset(...)`, which checks, maps labels and computes the hash.
+    def read(self, options: Any) -> Raw:
+        """What the files hold; `make_dataset` checks it, maps labels and computes the hash.
 
         Args:
             options: of the module's own type, its paths absolute or relative to the working directory.
 
         Raises:
-            DataError: the files are missing, damaged or not usable.
+            DataError: the files are missing or damaged.
             MissingExtra: the library that reads them is not installed.
         """
 
@@ -88,6 +90,16 @@ def get(name: str) -> Source:
     if name not in folders.names("data"):
         raise UsageError(f"unknown data source {name!r}; {nearest(name, folders.names('data'))}")
     return cast(Source, import_module(f"hpo.data.{name}"))
+
+
+def read(options: SourceOptions) -> Dataset:
+    """The data set, read from its files and checked.
+
+    Raises:
+        DataError: the files are missing, damaged or not usable.
+        MissingExtra: the library that reads them is not installed.
+    """
+    return make_dataset(get(options.source).read(options), options.missing)
 
 
 def tables() -> dict[str, type[SourceOptions]]:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from hpo.data._dataset import Dataset, make_dataset
+from hpo.data._dataset import Raw, RawPart
 from hpo.data._files import read_ts, sha256_of
 from hpo.data._source import SourceOptions
 from hpo.errors import DataError, MissingExtra, nearest
@@ -30,7 +30,7 @@ class Options(SourceOptions):
     name: str = Field(min_length=1, description="the name of a data set that comes with aeon")
 
 
-def read(options: Options) -> Dataset:
+def read(options: Options) -> Raw:
     """Reads a data set from the installed aeon package; never downloads.
 
     Raises:
@@ -41,7 +41,7 @@ def read(options: Options) -> Dataset:
     x_train, labels_train = read_ts(train)
     x_test, labels_test = read_ts(test)
     channels = tuple(f"channel_{c}" for c in range(x_train[0].shape[-1]))
-    return make_dataset(options.name, x_train, labels_train, None, x_test, labels_test, None, channels)
+    return Raw(options.name, RawPart(x_train, labels_train), RawPart(x_test, labels_test), channels)
 
 
 def fingerprint(options: Options) -> str:

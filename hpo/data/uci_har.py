@@ -16,7 +16,7 @@ import numpy as np
 from pydantic import Field
 
 from hpo.data import _archive
-from hpo.data._dataset import Dataset, make_dataset
+from hpo.data._dataset import Raw, RawPart
 from hpo.data._files import Numbers, read_table
 from hpo.data._source import SourceOptions
 from hpo.errors import DataError
@@ -42,12 +42,11 @@ class Options(SourceOptions):
     path: str = Field(min_length=1, description='the folder "UCI HAR Dataset", one that contains it, or the zip')
 
 
-def read(options: Options) -> Dataset:
+def read(options: Options) -> Raw:
     """Reads the data set.
 
     Raises:
-        DataError: missing or cut-off files (all of them are listed), an unsafe or damaged zip, or samples that
-            `make_dataset` refuses.
+        DataError: missing or cut-off files (all of them are listed), an unsafe or damaged zip.
         MissingExtra: pandas is not installed.
     """
     with _opened(Path(options.path)) as (tree, root):
@@ -57,7 +56,7 @@ def read(options: Options) -> Dataset:
         if problems:
             raise DataError(f"{options.path}: " + "; ".join(problems))
         names = _activity_names(tree, root)
-    return make_dataset("uci_har", *train, *test, channels=CHANNELS, class_names=names)
+    return Raw("uci_har", RawPart(*train), RawPart(*test), CHANNELS, names)
 
 
 def fingerprint(options: Options) -> str:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from hpo.data._dataset import Dataset, make_dataset
+from hpo.data._dataset import Raw, RawPart
 from hpo.data._files import Labels, Samples, read_table, read_ts, sha256_of
 from hpo.data._source import SourceOptions
 from hpo.errors import DataError, nearest
@@ -33,12 +33,11 @@ class Options(SourceOptions):
     name: str | None = Field(None, min_length=1, description="the name of one data set of the folder")
 
 
-def read(options: Options) -> Dataset:
+def read(options: Options) -> Raw:
     """Reads the data set.
 
     Raises:
-        DataError: no such pair (with the nearest names), one of its files missing, empty, ragged or not numbers,
-            or samples that `make_dataset` refuses.
+        DataError: no such pair (with the nearest names), one of its files missing, empty, ragged or not numbers.
         MissingExtra: pandas (.tsv, .txt) or aeon (.ts) is not installed.
     """
     prefix, suffix = _pair(Path(options.path), options.name)
@@ -47,7 +46,7 @@ def read(options: Options) -> Dataset:
     x_test, labels_test = read_file(_file(prefix, "TEST", suffix))
     count = x_train[0].shape[-1] if len(x_train) else 0
     channels = tuple(f"channel_{c}" for c in range(count))
-    return make_dataset(prefix.name, x_train, labels_train, None, x_test, labels_test, None, channels)
+    return Raw(prefix.name, RawPart(x_train, labels_train), RawPart(x_test, labels_test), channels)
 
 
 def fingerprint(options: Options) -> str:

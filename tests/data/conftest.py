@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hpo.data import Dataset, ucr
+from hpo.data import Raw, ucr
 from tests.data.files import write_pair
 
 
@@ -26,7 +26,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     happened: list[str] = []
     original = ucr.read
 
-    def read(options: ucr.Options) -> Dataset:
+    def read(options: ucr.Options) -> Raw:
         happened.append(options.path)
         return original(options)
 

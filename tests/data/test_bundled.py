@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hpo.data import bundled, load
+from hpo.data import bundled, load, read
 from hpo.errors import DataError, MissingExtra
 
 # name -> train samples, test samples, time steps, channels, classes, as the archives publish them
@@ -35,7 +35,7 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("name", bundled.SETS)
 def test_published_shapes(name: str) -> None:
     """Every set has the published number of samples, steps, channels and classes, in our shapes and dtypes."""
-    data = bundled.read(bundled.Options(name=name))
+    data = read(bundled.Options(name=name))
     n_train, n_test, steps, channels, classes = PUBLISHED[name]
     assert data.train.x.shape == (n_train, steps, channels)
     assert data.test is not None
@@ -61,7 +61,7 @@ def test_variable_length(tmp_path: Path) -> None:
 
 def test_class_names_keep_their_spelling() -> None:
     """Class names are spelt as in the file, which aeon turns into lower case."""
-    assert bundled.read(bundled.Options(name="BasicMotions")).classes == ("Badminton", "Running", "Standing", "Walking")
+    assert read(bundled.Options(name="BasicMotions")).classes == ("Badminton", "Running", "Standing", "Walking")
 
 
 def test_values_stay_where_they_were() -> None:
@@ -69,7 +69,7 @@ def test_values_stay_where_they_were() -> None:
     train, _ = bundled._files("BasicMotions")
     line = train.read_text().split("@data")[1].split()[0]
     channels = [[float(v) for v in channel.split(",")] for channel in line.split(":")[:-1]]
-    data = bundled.read(bundled.Options(name="BasicMotions"))
+    data = read(bundled.Options(name="BasicMotions"))
     np.testing.assert_array_equal(data.train.x[0], np.array(channels, dtype=np.float32).T)
 
 
@@ -84,7 +84,7 @@ def test_refusals(name: str, message: str) -> None:
     """An unknown name is refused with the nearest known ones."""
     options = bundled.Options(name=name)
     with pytest.raises(DataError, match=message):
-        bundled.read(options)
+        read(options)
     with pytest.raises(DataError, match=message):
         bundled.fingerprint(options)
 

@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hpo.data import Dataset, _cache, cached, open_test, ucr
+from hpo.data import Raw, _cache, cached, open_test, read, ucr
 from hpo.errors import DataError
 from tests.data.files import get, leftovers, remove, shorten, spoil, write_pair
 
 
 def test_load_gives_what_the_source_read(pair: Path, cache: Path) -> None:
     """The cached arrays equal the parsed ones, and are mapped read-only from the data folder."""
-    data, raw = get(pair, cache), ucr.read(ucr.Options(path=str(pair)))
+    data, raw = get(pair, cache), read(ucr.Options(path=str(pair)))
     assert (data.name, data.sha256, data.classes, data.channels) == ("Tiny", raw.sha256, ("0", "1"), ("channel_0",))
     assert data.shape == (8, 1)
     assert (data.class_counts_train, data.class_counts_test, data.n_test) == ((6, 6), (3, 3), 6)
@@ -196,12 +196,12 @@ def test_files_that_change_while_read(pair: Path, cache: Path, monkeypatch: pyte
     """Files that change while they are parsed are refused, and nothing is remembered under the wrong content."""
     original = ucr.read
 
-    def read(options: ucr.Options) -> Dataset:
-        dataset = original(options)
+    def changing(options: ucr.Options) -> Raw:
+        found = original(options)
         write_pair(pair.parent, seed=1)
-        return dataset
+        return found
 
-    monkeypatch.setattr(ucr, "read", read)
+    monkeypatch.setattr(ucr, "read", changing)
     with pytest.raises(DataError, match="the files changed while they were read"):
         get(pair, cache)
     assert not (cache / "parsed").exists()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hpo.data import Dataset, make_dataset
+from hpo.data import Dataset, Raw, RawPart, make_dataset
 from hpo.data._lengths import lengths
 from hpo.errors import DataError
 
@@ -20,10 +20,11 @@ def rows(*steps: int) -> list[NDArray[np.float64]]:
 
 def dataset(train: Any, test: Any = None) -> Dataset:
     """Two classes in turn."""
-    labels = [k % 2 for k in range(len(train))]
-    return make_dataset(
-        "t", train, labels, None, test, None if test is None else [k % 2 for k in range(len(test))], None, ["a", "b"]
-    )
+
+    def part(x: Any) -> RawPart:
+        return RawPart(x, [k % 2 for k in range(len(x))])
+
+    return make_dataset(Raw("t", part(train), None if test is None else part(test), ["a", "b"]))
 
 
 def test_shorter_samples_are_padded() -> None:

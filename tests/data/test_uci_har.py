@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hpo.data import Dataset, Part, uci_har
+from hpo.data import Dataset, Part, read, uci_har
 from hpo.errors import DataError
 from tests.data.har_files import (
     N_TEST,
@@ -50,7 +50,7 @@ def same(a: Dataset, b: Dataset) -> bool:
 
 def test_har_folder(har: Path) -> None:
     """The original layout gives every number at its place, subjects as groups, activities in label order."""
-    data = uci_har.read(options(har))
+    data = read(options(har))
     assert isinstance(data.test, Part)
     for part, name in ((data.train, "train"), (data.test, "test")):
         n = N_TRAIN if name == "train" else N_TEST
@@ -72,7 +72,7 @@ def test_har_folder(har: Path) -> None:
 
 def test_har_layouts_are_equal(har: Path, tmp_path: Path) -> None:
     """The folder, its parent, and a zip with or without the folder, or inside another zip, are the same data set."""
-    data = uci_har.read(options(har))
+    data = read(options(har))
     inner = zipped(har, tmp_path / "UCI HAR Dataset.zip")
     outer = tmp_path / "published.zip"
     with zipfile.ZipFile(outer, "w") as archive:
@@ -81,14 +81,14 @@ def test_har_layouts_are_equal(har: Path, tmp_path: Path) -> None:
     bare = zipped(har, tmp_path / "bare.zip", inside="")
     fingerprint = uci_har.fingerprint(options(har))
     for path in (tmp_path, inner, bare, outer):
-        assert same(uci_har.read(options(path)), data), path
+        assert same(read(options(path)), data), path
         assert uci_har.fingerprint(options(path)) == fingerprint, path
 
 
 def test_har_without_activity_names(har: Path) -> None:
     """Without activity_labels.txt the classes are called by their numbers."""
     (har / "activity_labels.txt").unlink()
-    assert uci_har.read(options(har)).classes == ("1", "2", "5")
+    assert read(options(har)).classes == ("1", "2", "5")
 
 
 def test_har_missing_files(har: Path) -> None:
@@ -96,7 +96,7 @@ def test_har_missing_files(har: Path) -> None:
     signal(har).unlink()
     (har / "test" / "subject_test.txt").unlink()
     with pytest.raises(DataError, match="2 of the 22 files are missing") as caught:
-        uci_har.read(options(har))
+        read(options(har))
     assert "train/Inertial Signals/body_acc_y_train.txt" in str(caught.value)
     assert "test/subject_test.txt" in str(caught.value)
     with pytest.raises(DataError, match="2 of the 22 files are missing"):
@@ -120,7 +120,7 @@ HAR_FAULTS: list[tuple[Callable[[Path], None], str]] = [
     (too_large, "train part: 1 NaN or infinite values in 1 of 6 samples, the first at row 0, time step 0, channel 4"),
     (unseen_label, r"test part: labels never seen in training: 6 \(training has: 1, 2, 5\)"),
     (one_class, r"train part: one class only \(1\)"),
-    (half_subjects, r"groups must be whole numbers, got \[1\.5"),
+    (half_subjects, r"groups must be whole numbers or text, got \[1\.5"),
 ]
 
 
@@ -131,7 +131,7 @@ def test_har_faults(har: Path, tmp_path: Path, fault: Callable[[Path], None], me
     fault(har)
     path = har if layout == "folder" else zipped(har, tmp_path / "har.zip")
     with pytest.raises(DataError, match=message) as caught:
-        uci_har.read(options(path))
+        read(options(path))
     assert caught.value.exit_code == 3
 
 
@@ -140,7 +140,7 @@ def test_har_reports_all_faults_at_once(har: Path) -> None:
     cut_rows(har)
     cut_labels(har)
     with pytest.raises(DataError, match=r"body_acc_y_train\.txt has 4 rows.*y_test\.txt has 2 rows"):
-        uci_har.read(options(har))
+        read(options(har))
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_har_unsafe_zip(har: Path, tmp_path: Path, bad: zipfile.ZipInfo, message
         archive.write(path, path.name)
     for file in (path, outer):
         with pytest.raises(DataError, match="not safe to read.*" + message):
-            uci_har.read(options(file))
+            read(options(file))
 
 
 def test_har_damaged_zip(har: Path, tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_har_damaged_zip(har: Path, tmp_path: Path) -> None:
     for damaged in (whole[: len(whole) // 2], whole.replace(number, b"9.9999999e+09")):
         path.write_bytes(damaged)
         with pytest.raises(DataError, match=r"har\.zip: not a readable folder or zip"):
-            uci_har.read(options(path))
+            read(options(path))
 
 
 @pytest.mark.parametrize("kind", ["absent", "text", "empty folder"])
@@ -192,13 +192,13 @@ def test_har_wrong_path(tmp_path: Path, kind: str) -> None:
         path.mkdir()
     message = {"absent": "does not exist", "text": "not a readable folder or zip", "empty folder": "22 of the 22"}
     with pytest.raises(DataError, match=message[kind]):
-        uci_har.read(options(path))
+        read(options(path))
 
 
 def test_changed_file_changes_hash_and_fingerprint(har: Path) -> None:
     """One digit in one raw file gives another fingerprint and another content hash."""
-    before = uci_har.read(options(har)).sha256, uci_har.fingerprint(options(har))
+    before = read(options(har)).sha256, uci_har.fingerprint(options(har))
     file = signal(har, "test")
     file.write_text(file.read_text().replace("25", "26", 1))
-    assert uci_har.read(options(har)).sha256 != before[0]
+    assert read(options(har)).sha256 != before[0]
     assert uci_har.fingerprint(options(har)) != before[1]

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hpo.data import _files, ucr
+from hpo.data import _files, read, ucr
 from hpo.errors import DataError, MissingExtra
 
 TABLE_TRAIN = "1.0 0.1 0.2 0.3\n2.0 0.4 0.5 0.6\n1.0 0.7 0.8 0.9\n"
@@ -46,46 +46,46 @@ def test_ucr_formats_are_equal(tmp_path: Path) -> None:
     txt = write_pair(tmp_path / "a", TABLE_TRAIN.replace(" ", "   "), TABLE_TEST)
     tsv = write_pair(tmp_path / "b", TABLE_TRAIN.replace(" ", "\t"), TABLE_TEST.replace(" ", "\t"), ".tsv")
     other = write_pair(tmp_path / "c", ts(TABLE_TRAIN), ts(TABLE_TEST), ".ts")
-    data = ucr.read(options(txt))
+    data = read(options(txt))
     assert data.classes == ("1", "2")
     assert data.channels == ("channel_0",)
     np.testing.assert_array_equal(data.train.x[1, :, 0], np.array([0.4, 0.5, 0.6], dtype=np.float32))
     assert data.train.x.shape == (3, 3, 1)
     assert data.train.y.tolist() == [0, 1, 0]
     for path in (tsv, other, tmp_path / "b", tmp_path / "c" / "Tiny_TRAIN.ts", tmp_path / "a" / "Tiny_TEST.txt"):
-        assert ucr.read(options(path)).sha256 == data.sha256, path
-    assert ucr.read(options(tmp_path / "a", "Tiny")).sha256 == data.sha256
+        assert read(options(path)).sha256 == data.sha256, path
+    assert read(options(tmp_path / "a", "Tiny")).sha256 == data.sha256
 
 
 def test_ucr_variable_length(tmp_path: Path) -> None:
     """A .ts file whose samples differ in length and tables that end in NaN, as the archives have them, are one set."""
     ragged = ts(TABLE_TRAIN).replace("@data", "@equalLength false\n@data").replace(",0.6", "")
-    data = ucr.read(options(write_pair(tmp_path / "a", ragged, ts(TABLE_TEST), ".ts")))
+    data = read(options(write_pair(tmp_path / "a", ragged, ts(TABLE_TEST), ".ts")))
     filled = write_pair(tmp_path / "b", TABLE_TRAIN.replace("0.6", "NaN"), TABLE_TEST)
     assert data.padded
     assert np.isnan(data.train.x).nonzero()[0].tolist() == [1]
-    assert ucr.read(options(filled)).sha256 == data.sha256
+    assert read(options(filled)).sha256 == data.sha256
 
 
 def test_ucr_several_sets(tmp_path: Path) -> None:
     """In a folder of several sets, the name says which; without one, and with an unknown one, they are listed."""
     write_pair(tmp_path / "Tiny", TABLE_TRAIN, TABLE_TEST)
     write_pair(tmp_path / "Other", TABLE_TRAIN.replace("0.1", "0.15"), TABLE_TEST, name="Other")
-    assert ucr.read(options(tmp_path, "Other")).name == "Other"
-    assert ucr.read(options(tmp_path, "Other")).sha256 != ucr.read(options(tmp_path, "Tiny")).sha256
+    assert read(options(tmp_path, "Other")).name == "Other"
+    assert read(options(tmp_path, "Other")).sha256 != read(options(tmp_path, "Tiny")).sha256
     with pytest.raises(DataError, match="several data sets; say which by name: Other, Tiny"):
-        ucr.read(options(tmp_path))
+        read(options(tmp_path))
     with pytest.raises(DataError, match="no data set 'Tini': did you mean 'Tiny'"):
-        ucr.read(options(tmp_path, "Tini"))
+        read(options(tmp_path, "Tini"))
     with pytest.raises(DataError, match="is the data set 'Tiny', but name says 'Other'"):
-        ucr.read(options(tmp_path / "Tiny" / "Tiny", "Other"))
+        read(options(tmp_path / "Tiny" / "Tiny", "Other"))
 
 
 def test_ucr_several_channels(tmp_path: Path) -> None:
     """A .ts file with two channels gives (n, timesteps, channels), class names spelt as in the header."""
     head = "@timeStamps false\n@univariate false\n@dimensions 2\n@equalLength true\n@classLabel true Run WALK\n@data\n"
     body = head + "1,2,3:4,5,6:Run\n7,8,9:-1,-2,-3:WALK\n"
-    data = ucr.read(options(write_pair(tmp_path, body, body, ".ts")))
+    data = read(options(write_pair(tmp_path, body, body, ".ts")))
     assert data.classes == ("Run", "WALK")
     np.testing.assert_array_equal(data.train.x[1], np.array([[7, -1], [8, -2], [9, -3]], dtype=np.float32))
 
@@ -124,28 +124,28 @@ def test_ucr_several_channels(tmp_path: Path) -> None:
 def test_ucr_faults(tmp_path: Path, train: str, test: str, suffix: str, message: str) -> None:
     """Each kind of bad file is refused with its name and what is wrong with it."""
     with pytest.raises(DataError, match=message) as caught:
-        ucr.read(options(write_pair(tmp_path, train, test, suffix)))
+        read(options(write_pair(tmp_path, train, test, suffix)))
     assert "Tiny" in str(caught.value)
 
 
 def test_ucr_missing_files(tmp_path: Path) -> None:
     """A missing half, an empty folder, and a path with nothing say what was looked for."""
     with pytest.raises(DataError, match=r"no NAME_TRAIN\.tsv, \.txt or \.ts"):
-        ucr.read(options(tmp_path))
+        read(options(tmp_path))
     with pytest.raises(DataError, match="found no files Tiny_TRAIN and Tiny_TEST"):
         ucr.fingerprint(options(tmp_path / "Tiny"))
     write_pair(tmp_path, TABLE_TRAIN, TABLE_TEST)
     (tmp_path / "Tiny_TEST.txt").unlink()
     with pytest.raises(DataError, match=r"only Tiny_TRAIN\.txt of the pair is there"):
-        ucr.read(options(tmp_path))
+        read(options(tmp_path))
 
 
 def test_changed_file_changes_hash_and_fingerprint(tmp_path: Path) -> None:
     """One digit in one raw file gives another fingerprint and another content hash."""
     pair = write_pair(tmp_path, TABLE_TRAIN, TABLE_TEST)
-    before = ucr.read(options(pair)).sha256, ucr.fingerprint(options(pair))
+    before = read(options(pair)).sha256, ucr.fingerprint(options(pair))
     write_pair(tmp_path, TABLE_TRAIN.replace("0.8", "0.9"), TABLE_TEST)
-    assert ucr.read(options(pair)).sha256 != before[0]
+    assert read(options(pair)).sha256 != before[0]
     assert ucr.fingerprint(options(pair)) != before[1]
 
 
@@ -154,6 +154,6 @@ def test_missing_libraries(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     for name in ("pandas", "aeon.datasets"):
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(MissingExtra, match=r"Reading text data needs pandas.*pip install 'hpo\[train\]'"):
-        ucr.read(options(write_pair(tmp_path, TABLE_TRAIN, TABLE_TEST)))
+        read(options(write_pair(tmp_path, TABLE_TRAIN, TABLE_TEST)))
     with pytest.raises(MissingExtra, match=r"Reading \.ts files needs aeon"):
         _files.read_ts(write_pair(tmp_path, ts(TABLE_TRAIN), ts(TABLE_TEST), ".ts").with_name("Tiny_TRAIN.ts"))

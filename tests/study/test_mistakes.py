@@ -42,11 +42,11 @@ MISTAKES: list[tuple[Mapping[str, object], str]] = [
     ({"data/source": 3}, "data.source: got 3 (whole number); accepted: the name of a module in hpo/data"),
     ({"data": {"name": "x"}}, "data.source: is missing; accepted: the name of a module in hpo/data"),
     ({"data": "uci_har"}, "data: got 'uci_har' (text); accepted: a table [data]"),
-    ({"data/path": "x"}, "data.path: unknown key of source 'bundled'; known: name, source"),
+    ({"data/path": "x"}, "data.path: unknown key of source 'bundled'; known: missing, name, source"),
     ({"data": {"source": "uci_har"}}, 'data.path: is missing; accepted: the folder "UCI HAR Dataset"'),
     (
         {"data": {"source": "uci_har", "path": "x", "nam": "y"}},
-        "data.nam: unknown key of source 'uci_har'; known: path, source",
+        "data.nam: unknown key of source 'uci_har'; known: missing, path, source",
     ),
     ({"data": {"source": "ucr", "path": ""}}, "data.path: got '' (text); accepted: a folder with NAME_TRAIN"),
     # split
