@@ -1,6 +1,7 @@
 """Labels and groups as sources bring them, numbers or text, made whole numbers."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -46,11 +47,13 @@ def encode(part: str, texts: Texts, known: Sequence[str], problems: list[str]) -
 
 
 def numbered(found: Mapping[str, ArrayLike], problems: list[str], notes: list[str]) -> dict[str, IntArray]:
-    """Groups of all parts as int64: whole numbers as they are, and text by its place among all of it, from 0."""
+    """Groups of all parts as int64: whole numbers, also as text, as they are; other text by its place."""
     arrays = {part: np.asarray(groups) for part, groups in found.items()}
     if any(array.dtype.kind in "UO" for array in arrays.values()):
         arrays = {part: array.astype(np.str_) for part, array in arrays.items()}
         names = np.unique(np.concatenate([array.ravel() for array in arrays.values()]))
+        if all(re.fullmatch(r"0|-?[1-9]\d{0,15}", name) for name in names):
+            return {part: array.astype(np.int64) for part, array in arrays.items()}
         notes.append("groups are numbered: " + ", ".join(f"{k} = {name}" for k, name in enumerate(names)))
         return {part: np.searchsorted(names, array).astype(np.int64) for part, array in arrays.items()}
     return {part: _whole(f"{part} part: groups", array, problems) for part, array in arrays.items()}
