@@ -258,6 +258,36 @@ def stop(name: str, storage: str) -> None:
     log.info("study %s: its workers finish what runs and leave", name)
 
 
+@main.command(epilog=example("hpo rerun quickstart 3"))
+@name_argument
+@number_argument
+@option("-o", "--output", type=click.Path(path_type=Path), help="Folder for its files.  [default: none is kept]")
+@storage_option
+@cache_option
+@json_option
+def rerun(name: str, number: int, output: Path | None, storage: str, cache: Path, as_json: bool) -> None:
+    """Trains a trial again from its record and says whether its score came back, and what differs if it did not.
+
+    Nothing is written to the database. Exit code 0 if the score came back, 1 if not.
+    """
+    from hpo import verdict
+    from hpo.live import training
+    from hpo.rerun import place, train_again
+    from hpo.store import Store
+
+    with Store(storage) as store, place(output) as folder:
+        definition = store.study(name).definition
+        epochs = definition.train.max_epochs * definition.split.folds
+        log.info("training trial %d of study %s again ...", number, name)
+        with training(console(err=True), f"trial {number}", epochs) as heard:
+            found = train_again(store, name, number, cache=cache, folder=folder, heard=heard)
+    if as_json:
+        emit(found.model_dump(mode="json"))
+    else:
+        console().print(verdict.table(found))
+    click.get_current_context().exit(0 if found.came_back else 1)
+
+
 @main.command(epilog=example("hpo export quickstart -o best.json"))
 @name_argument
 @option("--trial", type=click.IntRange(min=0), help="Of this trial.  [default: the best one]")

@@ -1,14 +1,19 @@
-"""Watches a study while workers work on it: a live panel on a terminal, plain lines in a pipe or a log."""
+"""Watches a study, or one training, while it goes on: live on a terminal, plain lines in a pipe or a log."""
 
 import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 
 from rich.console import Console
 from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from hpo.errors import HpoError
 from hpo.render import ended_line, progress, summary_line
 from hpo.store import Store, TrialRecord, best_trial
+from hpo.trial import Epoch
 
 POLL_SECONDS = 1.0
 SAY_SECONDS = 30.0  # between two summaries where nothing is live
@@ -73,3 +78,31 @@ class Watch:
             line = ended_line(trial, best is not None and best.number == trial.number)
             self._console.print(line, highlight=False, soft_wrap=True, markup=False)
         return trials
+
+
+@contextmanager
+def training(console: Console, what: str, epochs: int) -> Iterator[Callable[[Epoch], None]]:
+    """Shows how one training goes on; yields a function to be called after every epoch.
+
+    Args:
+        console: where to; a dumb one gets a line now and then.
+        what: is trained.
+        epochs: that it has at most.
+    """
+    if console.is_terminal and not console.is_dumb_terminal:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), "epochs", TimeElapsedColumn())
+        with Progress(*columns, console=console, transient=True) as bar:
+            task = bar.add_task(what, total=epochs)
+            yield lambda epoch: bar.advance(task)
+        return
+    said = time.monotonic()
+    done = 0
+
+    def heard(epoch: Epoch) -> None:
+        nonlocal said, done
+        done += 1
+        if time.monotonic() - said >= SAY_SECONDS:
+            said = time.monotonic()
+            console.print(f"{what}: {done} epochs of at most {epochs}", highlight=False, soft_wrap=True)
+
+    yield heard

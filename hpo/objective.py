@@ -21,7 +21,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 import hpo
-from hpo import curves, models
+from hpo import curves, models, provenance
 from hpo.callbacks import CHUNK, Averaged, EpochEnd, Guard, Halt, Validation, WarmUp, predict
 from hpo.data import Part, open_part
 from hpo.errors import DataError
@@ -213,6 +213,13 @@ def fold_seed(seed: int, fold: int) -> int:
     return int(np.random.SeedSequence(seed, spawn_key=(fold,)).generate_state(1)[0])
 
 
+def _device() -> str:
+    """The first GPU that this process computes on; "cpu" where there is none."""
+    for gpu in tf.config.list_physical_devices("GPU"):
+        return str(tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name))
+    return "cpu"
+
+
 def _result(trial: _Trial, total: float) -> Result:
     done = trial.halt.cause is None
     resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -229,5 +236,9 @@ def _result(trial: _Trial, total: float) -> Result:
         peak_memory=resident if sys.platform == "darwin" else resident * 1024,  # bytes there, KiB on Linux
         weights_sha256=trial.weights_sha256,
         curve_sha256=curves.curve_sha256(trial.logs) if any(trial.logs) else None,
-        versions={module.__name__: module.__version__ for module in (hpo, keras, np, tf)},
+        versions={
+            **{module.__name__: module.__version__ for module in (hpo, keras, np, tf)},
+            **provenance.of(trial.spec.family),
+            "device": _device(),
+        },
     )

@@ -74,6 +74,7 @@ def prepare(path: Path, cache: Path) -> Prepared:
         padded=loaded.padded,
         n_train=len(loaded.train.y),
         classes=loaded.classes,
+        base=str(path.parent.absolute()),
     )
     return Prepared(path, definition, loaded, split, spaces, record)
 

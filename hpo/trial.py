@@ -137,6 +137,7 @@ class Result(_Value):
         seconds: by phase (``data``, ``build``, ``fit``, ``score``) and ``total``.
         peak_memory: the process's largest resident size, bytes.
         weights_sha256, curve_sha256: of the last fold's final weights and of all loss curves.
+        versions: of the libraries; what `hpo.provenance` knows of code and processor; the `device` that computed.
     """
 
     kind: Literal["result"] = "result"

@@ -4,7 +4,7 @@ Keys: epochs, pause (seconds per epoch), and lists of trial numbers: bug (raise)
 first attempt), poison (SIGKILL themselves always), deaf (never look at orders), mute (say nothing after the start).
 hog (take memory without end).
 full: a list of GPUs on which every trial runs out of memory.
-stillborn: true ends every child before it comes to work.
+versions: what results say of versions. stillborn: true ends every child before it comes to work.
 Every start is a line in the file FAKE_DIARY: number, attempt, pid, seed, and the GPU that it sees (- for none).
 """
 
@@ -49,10 +49,21 @@ def train(spec: TrialSpec, report: Callable[[Epoch], None], stop: Callable[[], C
             if stop() is not None and not listed("deaf", spec):
                 return Result(cause=stop() or Cause.PRUNED, epochs=epoch)
         if not listed("mute", spec):
-            report(Epoch(fold=0, epoch=epoch, step=epoch, value=value, seconds=0.02, logs={"loss": 1.0}))
+            report(
+                Epoch(
+                    fold=0,
+                    epoch=epoch,
+                    step=epoch,
+                    value=value,
+                    seconds=0.02,
+                    logs={"loss": 1.0 / (epoch + 1), "val_loss": 2.0 / (epoch + 1)},
+                )
+            )
         if (listed("die", spec) and spec.attempt == 1) or listed("poison", spec):
             os.kill(os.getpid(), signal.SIGKILL)
-    return Result(cause=Cause.COMPLETED, value=value, epochs=epoch + 1, seconds={"fit": 0.04, "total": 0.05})
+    seconds = {"fit": 0.04, "total": 0.05}
+    versions = PLAN.get("versions", {})
+    return Result(cause=Cause.COMPLETED, value=value, epochs=epoch + 1, seconds=seconds, versions=versions)
 
 
 def prepare(_: TrialSpec) -> None:

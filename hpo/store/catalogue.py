@@ -38,7 +38,7 @@ class Store(Database):
             existing = self._find(definition.name)
             if existing is not None:
                 self._agree(existing, definition, data)
-                self.resume(existing, definition)
+                self.resume(existing, definition, data)
                 return self.study(definition.name), False
             with quiet_optuna():
                 direction = search.direction(definition.train.metric)
@@ -99,13 +99,18 @@ class Store(Database):
                     f"{new[:12]} now): its scores would not compare. Put the files back, or choose another name"
                 )
 
-    def resume(self, existing: StudyRecord, definition: StudyDef) -> None:
+    def resume(self, existing: StudyRecord, definition: StudyDef, data: DataRecord) -> None:
         """Takes over what may change of a study's definition, and lets its workers go on. Under the study's lock."""
         with self.rdb.engine.begin() as connection:
             connection.execute(
                 update(tables.studies)
                 .where(tables.studies.c.study_id == existing.study_id)
-                .values(definition=study.to_json(definition), stop_requested=False, failures_since=self.now(connection))
+                .values(
+                    definition=study.to_json(definition),
+                    data=data.model_dump(mode="json"),  # the same by content; its files may have moved
+                    stop_requested=False,
+                    failures_since=self.now(connection),
+                )
             )
 
     def request_stop(self, name: str) -> None:

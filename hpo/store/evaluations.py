@@ -43,7 +43,7 @@ def give(
                     study.enqueue_trial(params, user_attrs={GIVEN: given.model_dump(mode="json")})
                     there.add(given.key)
         budget = definition.budget.model_copy(update={"trials": max(1, len(there))})
-        store.resume(record, definition.model_copy(update={"budget": budget}))
+        store.resume(record, definition.model_copy(update={"budget": budget}), data)
     return store.study(record.name)
 
 

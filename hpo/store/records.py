@@ -23,6 +23,7 @@ class DataRecord(_Record):
         padded: windows differ in length; the shorter ones end in steps of NaN.
         n_train: windows outside the test part.
         sha256: of the data set. split_sha256: of the split of its training part.
+        base: folder from which relative paths of the study file counted when it was launched; None if not recorded.
     """
 
     name: str
@@ -32,6 +33,7 @@ class DataRecord(_Record):
     padded: bool = False
     n_train: int
     classes: tuple[str, ...]
+    base: str | None = None
 
 
 class StudyRecord(_Record):

@@ -69,6 +69,7 @@ def test_no_database_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         ["show", "x", "0"],
         ["logs", "x", "0"],
         ["stop", "x"],
+        ["rerun", "x", "0"],
         ["export", "x"],
         ["worker", "x"],
     ):

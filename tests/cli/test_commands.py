@@ -108,6 +108,7 @@ RUNS: dict[str, list[str]] = {
     "show": ["tiny", "0", "--json"],
     "logs": ["tiny", "0"],
     "stop": ["tiny"],
+    "rerun": ["tiny", "0", "--json"],  # trains in a child
     "export": ["tiny"],
     "data list": ["--json"],
     "data show": ["bundled", "BasicMotions", "--json"],
@@ -191,10 +192,12 @@ def test_what_people_see(launched: Launched, args: tuple[str, ...], shown: list[
                 ["export"],
                 ["worker"],
                 ["evaluate"],
+                ["rerun", "0"],
             )
         ),
         (("show", "tiny", "7"), "study 'tiny' has no trial 7; it has 0 to 1"),
         (("logs", "tiny", "7"), "study 'tiny' has no trial 7; it has 0 to 1"),
+        (("rerun", "tiny", "7"), "study 'tiny' has no trial 7; it has 0 to 1"),
         (("export", "tiny", "--trial", "7"), "study 'tiny' has no trial 7; it has 0 to 1"),
         (("show", "tiny", "first"), "'first' is not a valid integer"),
         (("data", "show", "bundeld", "x"), "unknown data source 'bundeld'; did you mean 'bundled'"),

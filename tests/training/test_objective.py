@@ -34,7 +34,9 @@ def test_learns_what_can_be_learnt(tmp_path: Path) -> None:
     assert 0 < result.seconds["fit"] < result.seconds["total"]
     assert result.peak_memory is not None
     assert result.peak_memory > 100e6  # TensorFlow alone takes more
-    assert set(result.versions) == {"hpo", "keras", "numpy", "tensorflow"}
+    libraries = {"hpo", "keras", "numpy", "tensorflow"}
+    assert set(result.versions) == libraries | {"family", "code", "cpu", "device"}
+    assert result.versions["device"] == "cpu"
     assert len(result.weights_sha256 or "") == len(result.curve_sha256 or "") == 64
     assert {"loss", "accuracy", "learning_rate"} | {f"val_{name}" for name in METRICS} == set(epochs[0].logs)
 
