@@ -173,7 +173,8 @@ class Averaged(keras.callbacks.Callback):
 class EpochEnd(keras.callbacks.Callback):
     """Calls `finished(epoch, seconds, logs)` for each whole epoch: epoch from 0, wall seconds, all metrics.
 
-    The learning rate stands in the logs as ``learning_rate``. Epochs cut short by a halt are left out.
+    The learning rate that the epoch had stands in the logs as ``learning_rate``, whatever became of it at the end.
+    Epochs cut short by a halt are left out.
     """
 
     def __init__(self, halt: Halt, finished: Callable[[int, float, Logs], None]) -> None:
@@ -191,5 +192,6 @@ class EpochEnd(keras.callbacks.Callback):
         if self._halt.cause is not None:
             return
         rate = float(self.model.optimizer.learning_rate)
-        values: dict[str, Any] = {**(logs or {}), "learning_rate": rate}
+        # a stock callback that changes the rate has noted what it was before
+        values: dict[str, Any] = {"learning_rate": rate, **(logs or {})}
         self._finished(epoch, time.perf_counter() - self._began, {name: float(v) for name, v in values.items()})

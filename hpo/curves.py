@@ -4,6 +4,7 @@ Both are JSON, which has no word for NaN and infinity: such a number is written 
 """
 
 import hashlib
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,7 +37,8 @@ def curve_sha256(logs: Logs) -> str:
     """SHA-256 of the training and validation loss of every epoch of every fold, to the last bit."""
     digest = hashlib.sha256()
     for fold in logs:
-        digest.update(np.array([[epoch["loss"], epoch["val_loss"]] for epoch in fold], dtype="<f8").tobytes())
+        losses = [[epoch["loss"], epoch.get("val_loss", math.nan)] for epoch in fold]  # none where nothing is held out
+        digest.update(np.array(losses, dtype="<f8").tobytes())
         digest.update(b"|")
     return digest.hexdigest()
 

@@ -137,7 +137,8 @@ def _fold(trial: _Trial, fold: int) -> None:
     def finished(epoch: int, seconds: float, logs: dict[str, float]) -> None:
         gc.enable()
         trial.logs[fold].append({**logs, "seconds": seconds})
-        value = (sum(trial.fold_values) + logs[monitor]) / (fold + 1)
+        judged = logs.get(monitor, logs["accuracy"])  # of a course that is repeated nothing else is known yet
+        value = (sum(trial.fold_values) + judged) / (fold + 1)
         step = fold * settings.max_epochs + epoch
         trial.report(Epoch(fold=fold, epoch=epoch, step=step, value=value, seconds=seconds, logs=logs))
 
@@ -150,15 +151,12 @@ def _fold(trial: _Trial, fold: int) -> None:
             training.x,
             targets,
             batch_size=batch_size,
-            epochs=settings.max_epochs,
+            epochs=len(spec.rates) if spec.rates else settings.max_epochs,
             class_weight=class_weights(training.y, len(spec.classes), float(chosen["class_weight_power"])),
             callbacks=[
                 Guard(halt, trial.ask),
-                *averaged,
-                Validation(stopping.x, stopping.y, halt, chunk),
-                early,
-                *averaged,
-                *_rate_callbacks(chosen, monitor, mode, settings.patience),
+                *([] if spec.rates else [*averaged, Validation(stopping.x, stopping.y, halt, chunk), early, *averaged]),
+                *_rate_callbacks(spec, chosen, monitor, mode),
                 EpochEnd(halt, finished),
             ],
             verbose=0,
@@ -174,20 +172,24 @@ def _fold(trial: _Trial, fold: int) -> None:
             return
         trial.scores.append(scores)
         trial.predictions.append((validation, p))
-        trial.best_epochs.append(early.best_epoch + 1)
+        trial.best_epochs.append(len(spec.rates) if spec.rates else early.best_epoch + 1)
     if spec.keep_model and fold == len(spec.folds) - 1:
         keep(model, Path(spec.artifacts) / MODEL)
 
 
-def _rate_callbacks(training: Params, monitor: str, mode: str, patience: int) -> list[keras.callbacks.Callback]:
+def _rate_callbacks(spec: TrialSpec, training: Params, monitor: str, mode: str) -> list[keras.callbacks.Callback]:
     """What changes the learning rate from outside of the optimizer."""
     rate, warm_up = float(training["learning_rate"]), float(training["warm_up"])
+    callbacks: list[keras.callbacks.Callback] = []
     if training["schedule"] == "cosine":  # a schedule of the optimizer's own
-        return []
-    return [
-        *([WarmUp(rate, warm_up)] if warm_up else []),
-        *([plateau(monitor, mode, patience, rate)] if training["schedule"] == "plateau" else []),
-    ]
+        return callbacks
+    if warm_up:
+        callbacks.append(WarmUp(rate, warm_up))
+    if training["schedule"] == "plateau" and spec.rates is not None:
+        callbacks.append(keras.callbacks.LearningRateScheduler(spec.rates.__getitem__))
+    elif training["schedule"] == "plateau":
+        callbacks.append(plateau(monitor, mode, spec.settings.patience, rate))
+    return callbacks
 
 
 def keep(model: keras.Model, path: Path) -> None:

@@ -41,6 +41,8 @@ def specify(record: StudyRecord, claim: Claim, parts: Sequence[FoldParts], artif
         classes=record.data.classes,
         padded=record.data.padded,
         artifacts=str(artifacts / claim.artifacts),
+        keep_model=claim.given is not None and claim.given.keep_model,
+        rates=claim.given.rates if claim.given is not None else None,
     )
 
 

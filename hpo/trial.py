@@ -56,7 +56,8 @@ class TrainSettings(_Value):
 class FoldParts(_Value):
     """Folders of one fold's split parts, each with x.npy, y.npy and perhaps groups.npy.
 
-    `stopping` is None where the part that ranks the trials also stops their epochs.
+    `stopping` is None where the part that ranks the trials also stops their epochs. Where nothing is held out,
+    `validation` is `train` once more: the score then says nothing of new data.
     """
 
     train: str
@@ -80,6 +81,9 @@ class TrialSpec(_Value):
         artifacts: folder that the trial may write its files into.
         keep_model: write the trained model of the last fold into `artifacts`, as `MODEL`.
         device: what CUDA_VISIBLE_DEVICES is set to before TensorFlow looks at a GPU; None leaves it as it is.
+        rates: the learning rate of each epoch of a course that is repeated, because nothing is held out that could
+            judge one: so many epochs are trained, and the last weights are kept. A schedule that needs nobody's
+            judgement takes the number of epochs only. None: validation judges.
     """
 
     study: str
@@ -96,6 +100,7 @@ class TrialSpec(_Value):
     artifacts: str
     keep_model: bool = False
     device: str | None = None
+    rates: tuple[float, ...] | None = None
 
 
 class Epoch(_Value):

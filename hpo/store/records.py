@@ -56,11 +56,15 @@ class Given(_Record):
     Attributes:
         configuration: key of the setting, the same for all of its trials.
         index: which of the seeds, from 0. seed: what the trial's randomness derives from.
+        keep_model: its model is wanted.
+        rates: see `TrialSpec.rates`.
     """
 
     configuration: str
     index: int
     seed: int
+    keep_model: bool = False
+    rates: tuple[float, ...] | None = None
 
     @property
     def key(self) -> tuple[str, int]:
@@ -197,6 +201,21 @@ class Evaluation(_Record):
     report: dict[str, Any] | None = None
     created_at: float
     finished_at: float | None = None
+
+
+class Opening(_Record):
+    """One look at a test part.
+
+    Attributes:
+        number: from 0, over all studies that ever opened it.
+        study: on whose behalf. purpose: hash of what was scored. who: user and host.
+    """
+
+    number: int
+    study: str
+    purpose: str
+    who: str
+    opened_at: float
 
 
 class WorkerRecord(_Record):
