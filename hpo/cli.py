@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hpo import __version__, settings
+from hpo import __version__, housekeeping, settings
 from hpo.console import (
     Commands,
     artifacts_option,
@@ -162,20 +162,6 @@ def evaluate(name: str, top: int, seeds: int, workers: int | None, dry_run: bool
     click.get_current_context().exit(outcome.code)
 
 
-@main.command(epilog=example("hpo migrate --storage postgresql://hpo@db.example/hpo"))
-@storage_option
-def migrate(storage: str) -> None:
-    """Creates the tables of a database, or upgrades older ones. Several at once do no harm.
-
-    For a database on a server this is the only command that changes tables; for a SQLite file `hpo launch` does it
-    too. While a worker holds a trial, nothing is upgraded.
-    """
-    from hpo.store import Store
-
-    with Store(storage, create=True) as store:
-        log.info("%s is ready", store.place)
-
-
 @main.command(epilog=example("hpo status quickstart --json"))
 @name_argument
 @storage_option
@@ -185,7 +171,7 @@ def status(name: str, storage: str, as_json: bool) -> None:
     from hpo.render import status_table
     from hpo.store import Store
 
-    with Store(storage) as store:
+    with Store(storage, read_only=True) as store:
         found = store.status(name)
     if as_json:
         emit(found.model_dump(mode="json"))
@@ -201,7 +187,7 @@ def list_(storage: str, as_json: bool) -> None:
     from hpo.render import listing
     from hpo.store import Store
 
-    with Store(storage) as store:
+    with Store(storage, read_only=True) as store:
         rows = [store.status(name) for name in store.names()]
     if as_json:
         emit([row.model_dump(mode="json") for row in rows])
@@ -221,7 +207,7 @@ def show(name: str, number: int, storage: str, as_json: bool) -> None:
     from hpo.render import trial_table
     from hpo.store import Store
 
-    with Store(storage) as store:
+    with Store(storage, read_only=True) as store:
         trial = store.trial(name, number)
     if as_json:
         emit(trial.model_dump(mode="json"))
@@ -238,7 +224,7 @@ def logs(name: str, number: int, storage: str, artifacts: Path) -> None:
     """What a trial's process printed, over all of its attempts."""
     from hpo.store import Store
 
-    with Store(storage) as store:
+    with Store(storage, read_only=True) as store:
         trial = store.trial(name, number)
     file = artifacts / (trial.artifacts or "") / "log.txt"
     if trial.artifacts is None or not file.exists():
@@ -299,7 +285,7 @@ def export(name: str, trial: int | None, output: Path | None, form: str, storage
     from hpo.export import export as collect
     from hpo.store import Store
 
-    with Store(storage) as store:
+    with Store(storage, read_only=True) as store:
         found = collect(store, name, trial)
     deliver(to_json(found), output)
 
@@ -348,6 +334,8 @@ def data_show(source: str, where: str, name: str | None, keys: tuple[str, ...], 
     else:
         console().print(checking.data_table(found))
 
+
+main.add_command(housekeeping.migrate)
 
 if __name__ == "__main__":
     main()

@@ -1,17 +1,20 @@
 """How the commands speak: their options, errors, logs and output. Results go to stdout, talk to stderr."""
 
+import functools
 import io
 import json
 import logging
 import sys
+import traceback
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from types import TracebackType
+from typing import Any, TypeVar, cast
 
 import click
+from click.core import ParameterSource
 
-from hpo import settings
+from hpo import redact, settings
 from hpo.errors import HpoError, StorageError, UsageError, reason
 from hpo.formats import to_json
 
@@ -19,7 +22,7 @@ PIPE_WIDTH = 160  # characters of a table's line where nobody looks at a termina
 log = logging.getLogger("hpo")
 F = TypeVar("F", bound=Callable[..., Any])
 # HPO_COMMAND_OPTION, or HPO_OPTION where an option means the same in all commands.
-option = partial(click.option, show_envvar=True)
+option = functools.partial(click.option, show_envvar=True)
 
 
 class Commands(click.Group):
@@ -45,9 +48,39 @@ class Commands(click.Group):
             ctx.exit(StorageError.exit_code)
 
 
-storage_option = option(
-    "--storage", envvar="HPO_STORAGE", default=settings.STORAGE, show_default=True, help="Database address."
-)
+_RANKS = {ParameterSource.COMMANDLINE: 2, ParameterSource.ENVIRONMENT: 1}
+
+
+def storage_option(function: F) -> F:
+    """The option --storage and the ways to keep a password out of it; the command gets one address, `storage`."""
+
+    @functools.wraps(function)
+    def command(*args: Any, storage_file: Path | None, storage_password_file: Path | None, **others: Any) -> Any:
+        from hpo.store.address import Given, assemble
+
+        def given(name: str, value: str | Path | None) -> Given:
+            source = click.get_current_context().get_parameter_source(name)
+            return Given(value, 0 if source is None else _RANKS.get(source, 0))
+
+        redact.remember(settings.postgres_password())
+        others["storage"] = assemble(
+            given("storage", others["storage"]),
+            given("storage_file", storage_file),
+            given("storage_password_file", storage_password_file),
+        )
+        return function(*args, **others)
+
+    file = click.Path(path_type=Path, dir_okay=False)
+    for name, variable, kind, default, text in (
+        ("--storage-password-file", "HPO_STORAGE_PASSWORD_FILE", file, None, "File that holds its password."),
+        ("--storage-file", "HPO_STORAGE_FILE", file, None, "File that holds the database address."),
+        ("--storage", "HPO_STORAGE", str, settings.STORAGE, "Database address, without a password."),
+    ):
+        add = option(name, envvar=variable, type=kind, default=default, show_default=default is not None, help=text)
+        command = add(command)
+    return cast(F, command)
+
+
 artifacts_option = option(
     "--artifacts",
     envvar="HPO_ARTIFACTS",
@@ -102,15 +135,19 @@ def worker_options(function: F) -> F:
 
 class _JsonLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        line = {"time": record.created, "level": record.levelname.lower(), "message": record.getMessage()}
+        line = {
+            "time": record.created,
+            "level": record.levelname.lower(),
+            "message": redact.scrub(record.getMessage()),
+        }
         if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
+            line["traceback"] = redact.scrub(self.formatException(record.exc_info))
         return json.dumps(line)
 
 
 class _Text(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        text = super().format(record)
+        text = redact.scrub(super().format(record))
         return f"Error: {text}" if record.levelno >= logging.ERROR else text
 
 
@@ -130,6 +167,12 @@ def start_log(form: str) -> None:
     log.handlers = [handler]
     log.setLevel(logging.INFO)
     log.propagate = False
+    sys.excepthook = _traceback
+
+
+def _traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """A bug's last words, on their way to stderr."""
+    sys.stderr.write(redact.scrub("".join(traceback.format_exception(kind, error, trace))))
 
 
 class _LogFile(io.StringIO):

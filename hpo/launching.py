@@ -37,7 +37,7 @@ def run(prepared: Prepared, place: str, wish: Wish, console: Console) -> int:
         _, new = store.create(prepared.definition, spaces=prepared.spaces, data=prepared.record, versions=versions())
         for line in (_greeting(store, name, new), *to_start.lines):
             console.print(line, soft_wrap=True)
-        with Store(storage) as beside, Watch(beside, name, console):
+        with Store(storage, read_only=True) as beside, Watch(beside, name, console):
             return launchers.get(place).start(to_start, store)
 
 
@@ -97,7 +97,7 @@ def _check_machine(artifacts: Path) -> None:
 
 def last_words(name: str, storage: str, code: int) -> Iterator[str]:
     """What a launch prints at its end: the score, the best parameters, what to do next."""
-    with Store(storage) as store:
+    with Store(storage, read_only=True) as store:
         status = store.status(name)
         best = export(store, name) if status.best else {}
     yield f"\nstudy {name}: {status.state}. {summary_line(status)}"

@@ -8,8 +8,9 @@ STORAGE = "sqlite:///.hpo/hpo.db"
 ARTIFACTS = Path(".hpo/artifacts")
 CACHE = Path(".hpo/cache")
 
-# Names that may hold a database's address or password: no trial's process gets them.
-_SECRET_PREFIXES = ("HPO_STORAGE", "PG", "POSTGRES", "DATABASE_", "OPTUNA_STORAGE")
+# Names that may hold a database's address or password, or say where one lies: no trial's process gets them. It needs
+# none of our own variables either: what a trial is told stands in its TrialSpec.
+_SECRET_PREFIXES = ("HPO_", "PG", "POSTGRES", "DATABASE_", "OPTUNA_STORAGE")
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,11 @@ def child_environment() -> dict[str, str]:
         }
     )
     return env
+
+
+def postgres_password() -> str | None:
+    """The password that PostgreSQL's own client takes from the environment."""
+    return os.environ.get("PGPASSWORD")
 
 
 def visible_gpus() -> str | None:

@@ -7,7 +7,10 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import uuid
 from pathlib import Path
+
+import psycopg
 
 
 def binaries() -> Path | None:
@@ -19,7 +22,7 @@ def binaries() -> Path | None:
 
 
 class Server:
-    """One server on a free port of the loopback interface, without passwords.
+    """One server on a free port of the loopback interface; who is not made by `login` needs no password.
 
     Args:
         programs: folder with initdb and pg_ctl.
@@ -35,6 +38,8 @@ class Server:
         if os.getuid() == 0:  # the server refuses to run as root
             shutil.chown(self._folder, "postgres", "postgres")
         self._run("initdb", "--no-sync", "--auth=trust", "--encoding=UTF8", "--locale=C", "-U", "hpo", "-D", self._data)
+        rules = Path(self._data, "pg_hba.conf")
+        rules.write_text("host all +locked 127.0.0.1/32 scram-sha-256\n" + rules.read_text())
         self.start()
 
     @property
@@ -67,3 +72,13 @@ class Server:
         """A new, empty database; returns its address."""
         self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "hpo", name)
         return f"postgresql://hpo@127.0.0.1:{self.port}/{name}"
+
+    def login(self, address: str, password: str, *roles: str, options: str = "") -> str:
+        """A new user with a password, member of these roles; returns the address with the user's name, without it."""
+        name = f"u{uuid.uuid4().hex}"
+        with psycopg.connect(address, autocommit=True) as connection:
+            if not connection.execute("select 1 from pg_roles where rolname = 'locked'").fetchone():
+                connection.execute("create role locked")
+            users = ", ".join(("locked", *roles))
+            connection.execute(f"create role {name} login {options} password '{password}' in role {users}")
+        return address.replace("hpo@", f"{name}@")

@@ -20,7 +20,7 @@ class Wish:
 
     Attributes:
         study: name of the study.
-        storage: address of its database, as a person gave it.
+        storage: address of its database; may hold a password, so it goes into no script and no message.
         workers: trials at a time on this machine, or workers elsewhere; None means what fits.
         threads: of one trial.
         gpus: "auto", "none", or which ones: see `hpo.gpus.find`.
@@ -30,7 +30,7 @@ class Wish:
     """
 
     study: str
-    storage: str
+    storage: str = field(repr=False)
     workers: int | None
     threads: int
     artifacts: Path

@@ -1,8 +1,9 @@
 """The only SQL: Optuna's storage and our own tables in one database."""
 
+from hpo.store.address import redacted
 from hpo.store.catalogue import Store
 from hpo.store.claims import Claims
-from hpo.store.connect import on_server, redacted
+from hpo.store.connect import on_server
 from hpo.store.evaluations import Evaluations, give
 from hpo.store.overview import best_trial
 from hpo.store.records import (
@@ -21,6 +22,7 @@ from hpo.store.records import (
     TrialRecord,
     WorkerRecord,
 )
+from hpo.store.roles import Roles
 
 __all__ = [
     "Best",
@@ -35,6 +37,7 @@ __all__ = [
     "Orders",
     "Over",
     "Plan",
+    "Roles",
     "Status",
     "Store",
     "StudyRecord",

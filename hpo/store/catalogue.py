@@ -8,8 +8,8 @@ from sqlalchemy import insert, update
 from hpo import search, study
 from hpo.errors import DataError, StudyFileError, UsageError
 from hpo.space import Space, to_json
-from hpo.store import overview, tables
-from hpo.store.connect import quiet_optuna, retried
+from hpo.store import overview, roles, tables
+from hpo.store.connect import SCHEMA_LOCK, quiet_optuna, retried
 from hpo.store.database import Database
 from hpo.store.records import DataRecord, Status, StudyRecord, TrialRecord, WorkerRecord
 from hpo.study import StudyDef
@@ -112,6 +112,16 @@ class Store(Database):
                     failures_since=self.now(connection),
                 )
             )
+
+    def grant(self, wanted: roles.Roles) -> None:
+        """Makes the roles of a database on a server, and gives each its rights; does nothing for a file.
+
+        Raises:
+            StorageError: the user may not do so.
+        """
+        if self.server:
+            with self._database.lock(SCHEMA_LOCK).hold():
+                roles.grant(self.rdb.engine, wanted)
 
     def request_stop(self, name: str) -> None:
         """Asks all workers of a study, wherever they are, to drain."""

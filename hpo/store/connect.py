@@ -11,9 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 import optuna
 from sqlalchemy import ColumnElement
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import (
-    ArgumentError,
     InterfaceError,
     InternalError,
     OperationalError,
@@ -23,6 +21,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from hpo.errors import StorageError, reason
 from hpo.store import schema
+from hpo.store.address import ACCEPTED, parse, redacted
 from hpo.store.lock import LEAVING_SECONDS
 from hpo.store.postgres import PostgreSQL
 from hpo.store.sqlite import SQLite
@@ -39,7 +38,6 @@ OUTAGE = (
     PoolTimeoutError,
     optuna.exceptions.StorageInternalError,
 )
-ACCEPTED = "accepted: sqlite:///PATH (one machine) and postgresql://USER@HOST/DATABASE"
 SCHEMA_LOCK = "schema"  # no study is called so: its lock is called NAME.lock
 
 
@@ -72,22 +70,16 @@ class Backend(Protocol):
     def lock(self, name: str) -> Lock:
         """The lock of that name."""
 
-    def open(self, *, create: bool) -> optuna.storages.RDBStorage:
-        """Optuna's storage, safe for several processes; with `create` its tables are made where they are missing.
+    def open(self, *, create: bool, read_only: bool) -> optuna.storages.RDBStorage:
+        """Optuna's storage, safe for several processes; the version of its tables is the caller's to look at.
 
-        The version of the tables is the caller's to look at.
+        Args:
+            create: make Optuna's tables where they are missing.
+            read_only: have the database refuse every change.
         """
 
     def close(self) -> None:
         """Gives back what it holds."""
-
-
-def redacted(url: str) -> str:
-    """The address without its password."""
-    try:
-        return make_url(url).render_as_string(hide_password=True)
-    except ArgumentError:
-        return "(not an address)"
 
 
 def backend(url: str) -> Backend:
@@ -96,10 +88,7 @@ def backend(url: str) -> Backend:
     Raises:
         StorageError: it is no address, or of a kind that cannot be used.
     """
-    try:
-        parsed = make_url(url)
-    except ArgumentError as error:
-        raise StorageError(f"the storage is no database address; {ACCEPTED}") from error
+    parsed = parse(url)
     match parsed.get_backend_name():
         case "sqlite":
             return SQLite(parsed)
@@ -118,20 +107,22 @@ def on_server(url: str) -> bool:
     return backend(url).server
 
 
-def open_storage(database: Backend, *, create: bool) -> optuna.storages.RDBStorage:
+def open_storage(database: Backend, *, create: bool, read_only: bool = False) -> optuna.storages.RDBStorage:
     """Optuna's storage with our tables beside its own.
 
     Args:
         database: what to open.
         create: make the database and the tables where they are missing, and upgrade older ones; else refuse.
+        read_only: have the database refuse every change.
 
     Raises:
         StorageError: the database or its schema cannot be used; the message says why and what to do.
     """
     database.check(create=create)
     try:
-        with database.lock(SCHEMA_LOCK).hold():
-            storage = database.open(create=create)
+        # Who only reads needs no lock, and may not be allowed to make one.
+        with contextlib.nullcontext() if read_only else database.lock(SCHEMA_LOCK).hold():
+            storage = database.open(create=create, read_only=read_only)
             with contextlib.ExitStack() as stack:
                 stack.callback(storage.engine.dispose)
                 stack.callback(storage.remove_session)

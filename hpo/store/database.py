@@ -18,19 +18,28 @@ class Database:
 
     Args:
         url: SQLAlchemy address of it.
-        create: make it where it is missing, else refuse.
+        create: make it where it is missing, upgrade older tables; else refuse.
+        read_only: for who only looks: the database refuses every change, and the right to read is enough.
         clock: seconds since 1970 for tests; None means the database's own clock.
 
     Raises:
         StorageError: it cannot be used.
     """
 
-    def __init__(self, url: str, *, create: bool = False, clock: Callable[[], float] | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        create: bool = False,
+        read_only: bool = False,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
         self.url = url
         self._database = backend(url)
         self.place = self._database.place
+        self.server = self._database.server
         try:
-            self.rdb = open_storage(self._database, create=create)
+            self.rdb = open_storage(self._database, create=create, read_only=read_only)
         except HpoError:
             self._database.close()
             raise

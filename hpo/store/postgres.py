@@ -97,8 +97,9 @@ class PostgreSQL:
         if not ready:
             raise StorageError(f"the database {self.place} has no hpo tables; `hpo migrate` makes them")
 
-    def open(self, *, create: bool) -> optuna.storages.RDBStorage:
+    def open(self, *, create: bool, read_only: bool) -> optuna.storages.RDBStorage:
         """Optuna's storage on the server, with its tables made when `create` is true."""
+        session = SESSION | {"default_transaction_read_only": "on"} if read_only else SESSION
         # Optuna formats the address: braces in a password would be taken for fields.
         address = self._url.render_as_string(hide_password=False).replace("{", "%7B").replace("}", "%7D")
         return optuna.storages.RDBStorage(
@@ -108,7 +109,7 @@ class PostgreSQL:
                 "pool_size": POOL_SIZE,
                 "max_overflow": MAX_OVERFLOW,
                 "pool_recycle": 1800,
-                "connect_args": _connect_args(SESSION),
+                "connect_args": _connect_args(session),
             },
             skip_table_creation=not create,
             skip_compatibility_check=True,  # schema.check has better words
@@ -171,7 +172,9 @@ class AdvisoryLock:
             ),
             {"space": NAMESPACE, "unsigned": self._key["key"] % (1 << 32)},
         ).first()
-        return "nobody any more" if row is None else f"session {row[0]} of {row[2]} from {row[1] or 'this machine'}"
+        if row is None:
+            return "nobody any more"
+        return f"session {row[0]} of {row[2]} from {row[1] or 'this machine, or where we may not see'}"
 
     def _check(self, connection: Connection) -> None:
         try:

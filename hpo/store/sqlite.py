@@ -67,7 +67,7 @@ class SQLite:
             _writable(self._path)
         _refuse_network(self._path)
 
-    def open(self, *, create: bool) -> optuna.storages.RDBStorage:
+    def open(self, *, create: bool, read_only: bool) -> optuna.storages.RDBStorage:
         """Optuna's storage on the file, with its tables made when `create` is true."""
         storage = optuna.storages.RDBStorage(
             self._url.render_as_string(hide_password=False),
@@ -75,7 +75,7 @@ class SQLite:
             skip_table_creation=not create,
             skip_compatibility_check=True,  # schema.check has better words
         )
-        _tame(storage.engine)
+        _tame(storage.engine, read_only=read_only)
         opened = self._path.stat()
         self._opened = (opened.st_dev, opened.st_ino)
         return storage
@@ -118,8 +118,10 @@ def _refuse_network(path: Path) -> None:
         )
 
 
-def _tame(engine: Engine) -> None:
+def _tame(engine: Engine, *, read_only: bool) -> None:
     """Each transaction takes the write lock when it begins, so that what was read cannot change before the write.
+
+    One that only reads takes none, and sees one state of the file from its first statement to its last.
 
     pysqlite begins transactions late and by itself; SQLite has no SELECT ... FOR UPDATE.
     See https://docs.sqlalchemy.org/en/20/dialects/sqlite.html (serializable isolation).
@@ -128,11 +130,14 @@ def _tame(engine: Engine) -> None:
     @event.listens_for(engine, "connect")
     def _connect(connection: Any, _: object) -> None:
         connection.isolation_level = None
+        if read_only:
+            connection.execute("PRAGMA query_only=ON")
+            return
         connection.execute("PRAGMA journal_mode=WAL")  # readers such as a dashboard do not block writers
         connection.execute("PRAGMA synchronous=FULL")  # an acknowledged commit survives a power cut
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Any) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
     engine.dispose()  # connections made before the events were set

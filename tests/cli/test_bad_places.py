@@ -35,13 +35,18 @@ PLACES: dict[str, Row] = {
     ),
     "storage not built yet": Row(
         STORAGE,
-        r"storage mysql://me:\*\*\*@host/db: mysql is known, but not built yet",
-        options=("--storage", "mysql://me:secret@host/db"),
+        r"storage mysql://me@host/db: mysql is known, but not built yet",
+        options=("--storage", "mysql://me@host/db"),
+    ),
+    "password on the command line": Row(
+        USAGE,
+        r"the password in --storage can be read by everybody .* HPO_STORAGE, --storage-file",
+        options=("--storage", "postgresql://me:secret@host/db"),
     ),
     "server that is not there": Row(
         STORAGE,
-        r"cannot reach the database postgresql://me:\*\*\*@127.0.0.1:1/db: ",
-        options=("--storage", "postgresql://me:secret@127.0.0.1:1/db"),
+        r"cannot reach the database postgresql://me@127.0.0.1:1/db: ",
+        options=("--storage", "postgresql://me@127.0.0.1:1/db"),
     ),
     "artifacts that cannot be written": Row(
         STORAGE,

@@ -1,9 +1,13 @@
 """Creating, finding and refusing: what a database of studies answers."""
 
+import contextlib
+import shutil
+import sqlite3
 from pathlib import Path
 
 import optuna
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from hpo.errors import DataError, StorageError, StudyFileError, UsageError
 from hpo.settings import Times
@@ -139,6 +143,20 @@ def test_a_network_file_system_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(sqlite, "mounts", lambda: [("/", "ext4"), (str(tmp_path), "nfs4")])
     with pytest.raises(StorageError, match=r"network file system \(nfs4\)"):
         open_store(tmp_path)
+
+
+def test_reading_waits_for_nobody_and_changes_nothing(tmp_path: Path) -> None:
+    """Commands that only look read a file while somebody writes it, make no lock, and could not write if they tried."""
+    create(open_store(tmp_path), definition())
+    shutil.rmtree(tmp_path / "hpo.db.locks")
+    with contextlib.closing(sqlite3.connect(tmp_path / "hpo.db", isolation_level=None)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        with Store(f"sqlite:///{tmp_path / 'hpo.db'}", read_only=True) as reader:
+            assert reader.status("s").state == "waiting"
+            writer.execute("ROLLBACK")
+            with pytest.raises(OperationalError, match="readonly database"):
+                reader.request_stop("s")
+    assert not (tmp_path / "hpo.db.locks").exists()
 
 
 def test_the_database_clock_tells_the_time(tmp_path: Path) -> None:
