@@ -10,7 +10,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from hpo import data
+from hpo import data, samplers
 from hpo.errors import UsageError
 from hpo.prepare import Prepared, read_data
 from hpo.sizes import parameter_counts
@@ -45,6 +45,11 @@ def plan(prepared: Prepared, *, sizes: bool) -> dict[str, Any]:
         "data": _summary(loaded),
         "split": {"by": definition.split.by, "sha256": prepared.split.sha256, "folds": folds},
         "metric": definition.train.metric,
+        "search": {
+            "sampler": definition.search.sampler,
+            "settings": samplers.get(definition.search.sampler).size(prepared.spaces),
+            "pruner": definition.search.pruner.model_dump(mode="json"),
+        },
         "spaces": {f: {n: describe(d) for n, d in space.items()} for f, space in prepared.spaces.items()},
         "parameters": None
         if counted_sizes is None
@@ -81,6 +86,12 @@ def table(found: dict[str, Any]) -> RenderableType:
     if found["max_parameters"]:
         rows.add_row("limit", f"models over {found['max_parameters']:,} parameters end as too large, untrained")
     rows.add_row("metric", found["metric"])
+    settings, pruner = found["search"]["settings"], dict(found["search"]["pruner"])
+    rows.add_row(
+        "sampler", found["search"]["sampler"] + ("" if settings is None else f", {settings:,} settings in all")
+    )
+    name, keys = pruner.pop("name"), ", ".join(f"{key} {value}" for key, value in pruner.items())
+    rows.add_row("pruner", name if name == "none" else f"{name}, {keys}")
     rows.add_row("budget", ", ".join(f"{k} {v:g}" for k, v in found["budget"].items() if v is not None))
     return rows
 

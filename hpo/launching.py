@@ -16,7 +16,7 @@ from hpo.export import export
 from hpo.launch import Plan, Wish, local
 from hpo.live import Watch
 from hpo.prepare import Prepared, versions
-from hpo.render import score, summary_line
+from hpo.render import score, state, summary_line
 from hpo.store import Store, on_server
 
 log = logging.getLogger(__name__)
@@ -100,7 +100,7 @@ def last_words(name: str, storage: str, code: int) -> Iterator[str]:
     with Store(storage, read_only=True) as store:
         status = store.status(name)
         best = export(store, name) if status.best else {}
-    yield f"\nstudy {name}: {status.state}. {summary_line(status)}"
+    yield f"\nstudy {name}: {state(status)}. {summary_line(status)}"
     if status.best is not None:
         yield f"\nbest {status.metric}: {score(status.best.value)} (trial {status.best.trial}, {best['model']})"
         yield "best parameters:"

@@ -64,6 +64,13 @@ def summary_line(status: Status) -> str:
     return "; ".join(parts)
 
 
+def state(status: Status) -> str:
+    """The study's state, and why it ended."""
+    if not status.ending:
+        return status.state
+    return f"{status.state} ({status.ending}{' used up' if status.ending in status.budget else ''})"
+
+
 def time_left(status: Status) -> float | None:
     """Seconds until the budget ends if trials go on as they did; None before the first one ended."""
     estimates = []
@@ -78,7 +85,7 @@ def time_left(status: Status) -> float | None:
 def progress(status: Status) -> RenderableType:
     """The live view of a study: budget, best so far, and what runs."""
     trials = status.budget["trials"]
-    head = Text.assemble((f"study {status.study}", "bold"), f"  {status.state}  ", (summary_line(status), "dim"))
+    head = Text.assemble((f"study {status.study}", "bold"), f"  {state(status)}  ", (summary_line(status), "dim"))
     lines: list[RenderableType] = [head]
     if trials.limit is not None:
         bar = Table.grid(padding=(0, 1))
@@ -109,7 +116,7 @@ def status_table(status: Status) -> RenderableType:
     """`hpo status`: everything about a study on half a screen."""
     table = Table.grid(padding=(0, 2))
     table.add_row("study", Text(status.study, style="bold"))
-    table.add_row("state", status.state)
+    table.add_row("state", state(status))
     table.add_row("trials", ", ".join(f"{n} {name}" for name, n in status.counts.items()))
     for name, use in status.budget.items():
         limit = "no limit" if use.limit is None else f"{use.limit:g}"

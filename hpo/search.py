@@ -17,7 +17,7 @@ from optuna.trial import Trial, TrialState
 
 from hpo.errors import StorageError
 from hpo.scores import METRICS, Direction
-from hpo.space import Choice, Domain, Fixed, Float, Int, Params, Scalar, Space, clip, counts, order, searched
+from hpo.space import Choice, Domain, Fixed, Float, Int, Params, Scalar, Space, counts, defaults, order, searched
 from hpo.trial import Cause, Result
 
 FAMILY = "family"
@@ -64,15 +64,19 @@ def default_params(spaces: Spaces, family: str) -> Params:
 
     Clipped to the space; fixed hyperparameters and those that do not count are left out.
     """
-    params: Params = {FAMILY: family} if len(spaces) > 1 else {}
-    prefix = _prefix(family, spaces)
+    return stored_params(Suggestion(family, defaults(spaces[family])), spaces)
 
-    def record(name: str, domain: Domain) -> Scalar:
-        value = clip(domain, domain.default)
-        params[prefix + name] = value
-        return value
 
-    _fill(spaces[family], record)
+def stored_params(suggestion: Suggestion, spaces: Spaces) -> Params:
+    """The Optuna parameters of a setting: what `params_of` reads."""
+    params: Params = {FAMILY: suggestion.family} if len(spaces) > 1 else {}
+    prefix = _prefix(suggestion.family, spaces)
+
+    def record(name: str, _: Domain) -> Scalar:
+        params[prefix + name] = suggestion.params[name]
+        return suggestion.params[name]
+
+    _fill(spaces[suggestion.family], record)
     return params
 
 

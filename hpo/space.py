@@ -203,6 +203,44 @@ def corners(space: Space) -> Iterator[Params]:
         yield params
 
 
+def values(domain: Domain) -> Sequence[Scalar] | None:
+    """Everything that the domain holds, in order; None where there is no end of it."""
+    match domain:
+        case Fixed():
+            return (domain.default,)
+        case Choice():
+            return domain.values
+        case Int():
+            return range(domain.low, domain.high + 1, domain.step)
+        case Float():
+            return (domain.low,) if domain.low == domain.high else None
+
+
+def settings(space: Space) -> Iterator[Params]:
+    """Every setting of a finite space, each once: hyperparameters that do not count keep their default.
+
+    Raises:
+        ValueError: a hyperparameter has no end of values; the message is its name.
+    """
+    names = order(space)
+    for name in names:
+        if values(space[name]) is None:
+            raise ValueError(name)
+
+    def below(chosen: Params) -> Iterator[Params]:
+        if len(chosen) == len(names):
+            yield dict(chosen)
+            return
+        name = names[len(chosen)]
+        domain = space[name]
+        for value in (values(domain) or ()) if counts(domain, chosen) else (domain.default,):
+            chosen[name] = value
+            yield from below(chosen)
+            del chosen[name]
+
+    yield from below({})
+
+
 def searched(space: Space) -> dict[str, Domain]:
     """The part of `space` that a sampler has a say in."""
     return {name: domain for name, domain in space.items() if not isinstance(domain, Fixed)}

@@ -27,6 +27,7 @@ from hpo.space import (
     same,
     sample,
     searched,
+    settings,
     to_json,
 )
 
@@ -206,3 +207,23 @@ def test_json_says_what_kind_each_domain_is() -> None:
     record = to_json(CONDITIONAL)
     assert record["units"] == {"kind": "int", "low": 8, "high": 128, "log": True, "step": 1, "default": 64}
     assert record["recurrent_dropout"]["when"] == {"cell": ["lstm"]}
+
+
+@given(st.integers(1, 3), st.lists(st.integers(0, 9), min_size=1, max_size=3, unique=True), st.integers(0, 99))
+def test_settings_are_what_can_be_drawn(high: int, choices: list[int], seed: int) -> None:
+    """All settings of a finite space: each once, and everything that is drawn is among them."""
+    space: Space = {
+        "child": Int(low=0, high=4, step=2, default=0, when={"parent": tuple(choices[:1])}),
+        "parent": Choice(values=tuple(choices), default=choices[0]),
+        "number": Int(low=1, high=high, default=1),
+        "point": Float(low=0.5, high=0.5, default=0.5),
+    }
+    listed = [str(sorted(setting.items())) for setting in settings(space)]
+    assert len(set(listed)) == len(listed) == (3 + len(choices) - 1) * high
+    assert str(sorted(sample(space, np.random.default_rng(seed)).items())) in listed
+
+
+def test_settings_of_a_space_without_end() -> None:
+    """The hyperparameter without an end is named."""
+    with pytest.raises(ValueError, match=r"^x$"):
+        list(settings({"n": Int(low=1, high=2, default=1), "x": Float(low=0.0, high=1.0, default=0.5)}))

@@ -3,7 +3,8 @@
 A sampler is made anew for every trial (docs/decisions/0005): what it has to remember it reads from the study.
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -15,6 +16,7 @@ from optuna.samplers import BaseSampler
 from hpo import folders
 from hpo.errors import MissingExtra
 from hpo.search import Spaces
+from hpo.space import Scalar
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,23 @@ def names() -> list[str]:
 def get(name: str) -> Sampler:
     """The sampler of that name, one of `names`."""
     return cast(Sampler, import_module(f"{__name__}.{name}"))
+
+
+def exhausted(name: str, spaces: Spaces, tried: Iterable[Mapping[str, Scalar]]) -> bool:
+    """Whether a sampler has no further setting to propose.
+
+    Args:
+        name: of the sampler.
+        spaces: family -> resolved space.
+        tried: the Optuna parameters of all trials that ran or run.
+    """
+    size = get(name).size(spaces)
+    return size is not None and len(set(map(identity, tried))) >= size
+
+
+def identity(stored: Mapping[str, Scalar]) -> str:
+    """A text that two trials share if their Optuna parameters are the same."""
+    return json.dumps(dict(stored), sort_keys=True)
 
 
 def needs(library: str, extra: str, name: str) -> None:

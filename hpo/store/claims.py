@@ -126,6 +126,8 @@ class Claims:
                 return self._no_more(budget.trials, ended)
             if self._record.definition.sibling and not any(t.state is State.WAITING for t in trials):
                 return Idle() if open_trials else Over(reason="trials")  # its trials are given, never asked for
+            if self._proposals.exhausted(trials):
+                return Idle() if open_trials else Over(reason="space")
             still_held()
             return self._lease_out(self._proposals.ask(trials), None, 0, NO_STEP, still_held)
 

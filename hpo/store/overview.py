@@ -7,7 +7,7 @@ from typing import Any
 import optuna
 from sqlalchemy import select
 
-from hpo import search
+from hpo import samplers, search
 from hpo.store import tables
 from hpo.store.database import Database
 from hpo.store.records import Best, Given, Status, StudyRecord, TrialRecord, Use, WorkerRecord
@@ -74,7 +74,10 @@ def status(store: Database, record: StudyRecord, trials: list[TrialRecord]) -> S
     fit = sum(outcome.seconds.get("fit", 0.0) for outcome in outcomes)
     total = sum(outcome.seconds.get("total", 0.0) for outcome in outcomes)
     alive = any(worker.alive for worker in team)
-    if any(use.limit is not None and use.used >= use.limit for use in uses.values()):
+    ending = next((name for name, use in uses.items() if use.limit is not None and use.used >= use.limit), "")
+    if not ending and _exhausted(record, trials):
+        ending = "space exhausted"
+    if ending:
         state = "ended" if not counts["running"] or not alive else "running"
     elif len(failed) >= budget.max_consecutive_failures:
         state = "failed"
@@ -98,8 +101,16 @@ def status(store: Database, record: StudyRecord, trials: list[TrialRecord]) -> S
         seconds={"training": fit, "overhead": total - fit},
         running=tuple(trial for trial in trials if trial.live),
         max_steps=train.max_epochs * record.definition.split.folds,
+        ending=ending if state == "ended" else "",
         last_failure=_detail(trials[failed[0]]) if failed else "",
     )
+
+
+def _exhausted(record: StudyRecord, trials: list[TrialRecord]) -> bool:
+    """Whether every setting of a finite space was tried to its end."""
+    if any(trial.state in ("running", "waiting") for trial in trials):
+        return False
+    return samplers.exhausted(record.definition.search.sampler, record.spaces, [trial.params for trial in trials])
 
 
 def best_trial(trials: list[TrialRecord], metric: str) -> TrialRecord | None:

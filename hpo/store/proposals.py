@@ -44,6 +44,12 @@ class Proposals:
         self._seed_sampler(waiting[0] if waiting else len(trials))
         return self._study.ask()
 
+    def exhausted(self, trials: Sequence[optuna.trial.FrozenTrial]) -> bool:
+        """Whether every setting of a finite space was tried, or is being tried."""
+        tried = [trial.params for trial in trials if trial.state is not State.WAITING]
+        sampler = self._record.definition.search.sampler
+        return len(tried) == len(trials) and samplers.exhausted(sampler, self._record.spaces, tried)
+
     def reattach(self, number: int) -> optuna.trial.Trial:
         """A RUNNING trial; parameters that a claim which died has left open can still be suggested."""
         self._seed_sampler(number)

@@ -106,7 +106,7 @@ class Over(_Record):
     """Nothing to claim any more.
 
     Attributes:
-        reason: "trials", "hours", "gpu_hours", "stop" or "failed".
+        reason: "trials", "hours", "gpu_hours", "space" (every setting of a finite space was tried), "stop" or "failed".
         detail: for "failed", what the last failed trial said.
     """
 
@@ -252,6 +252,7 @@ class Status(_Record):
 
     Attributes:
         state: waiting (no worker yet), running, stopping, stopped, interrupted (work left, no worker), ended, failed.
+        ending: why it ended: "trials", "hours", "gpu_hours" or "space exhausted"; empty while it has not.
         failures: cause -> number of trials, for every end but completed and pruned.
         seconds: training (in fit) and overhead (the rest of the finished trials' time).
     """
@@ -267,4 +268,5 @@ class Status(_Record):
     seconds: dict[str, float]
     running: tuple[TrialRecord, ...]
     max_steps: int
+    ending: str = ""
     last_failure: str = ""

@@ -105,6 +105,12 @@ ROWS: dict[str, Row] = {
     "value not built yet": Row(
         USAGE, r"- search\.sampler: sampler 'gp' is known, but not built yet; known: ", {"search/sampler": "gp"}
     ),
+    "a grid without end": Row(
+        USAGE,
+        r"- space\.dropout: the sampler 'grid' tries every value, and a range of decimal numbers has no end of them; "
+        r".*\n  - space\.learning_rate: ",
+        {"search/sampler": "grid"},
+    ),
     # the study file against its data
     "kernel longer than the window": Row(
         USAGE,

@@ -16,7 +16,7 @@ def test_it_ends_with_the_budget_and_the_best_parameters(launched: Launched) -> 
     """Exit code 0; stdout has the end, the best parameters and the next commands, stderr each trial as it ended."""
     run = launched.run
     assert run.code == 0, run.err
-    assert "study tiny: ended. 2 complete, 0 pruned, 0 failed; budget 2 of 2 trials" in run.out
+    assert "study tiny: ended (trials used up). 2 complete, 0 pruned, 0 failed; budget 2 of 2 trials" in run.out
     assert re.search(r"best accuracy: 0\.\d{4} \(trial [01], lstm\)", run.out)
     assert "\n  learning_rate = " in run.out
     assert re.findall(r"^  (hpo \w+)", run.out, re.MULTILINE) == ["hpo status", "hpo show", "hpo export"]
@@ -167,7 +167,7 @@ def test_an_ended_study_stays_as_it_is(again: Launched) -> None:
         assert "Traceback" not in run.out + run.err
         if command[0] == "launch":
             assert "study tiny: going on. 2 complete" in run.err
-            assert "study tiny: ended. 2 complete" in run.out
+            assert "study tiny: ended (trials used up). 2 complete" in run.out
         assert "forkserver.py" not in {note.get("program") for note in read_notes(notes)}, "nothing was to be trained"
     assert again.store().trials("tiny") == before
     assert again.store().status("tiny").state == "ended"

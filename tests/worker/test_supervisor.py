@@ -11,10 +11,12 @@ import pytest
 
 from hpo.child import ChildStartError, ForkServer
 from hpo.errors import DataError, StudyFailedError
+from hpo.space import Space, choice, fixed
 from hpo.store import Claim, Claims
 from hpo.trial import Cause, Epoch
 from tests.support import (
     children,
+    definition,
     kill,
 )
 from tests.worker.bench import Bench
@@ -27,6 +29,16 @@ def test_four_slots_and_forty_trials_give_exactly_forty(bench: Bench) -> None:
     assert Counter((n, a) for n, a, _ in bench.starts()) == Counter((n, 1) for n in range(40))
     assert bench.status().counts == {"complete": 40, "pruned": 0, "fail": 0, "running": 0, "waiting": 0}
     assert bench.status().state == "ended"
+
+
+def test_a_grid_ends_before_its_budget(bench: Bench) -> None:
+    """When every setting was tried the worker leaves as after any end of a study, exit code 0."""
+    rates: Space = {"learning_rate": choice(1e-3, 1e-2, default=1e-3), "batch_size": fixed(16)}
+    study = definition(budget={"trials": 40}, search={"sampler": "grid", "pruner": "none"})
+    bench.store.create(study, spaces={"lstm": rates}, data=bench.record, versions={})
+    assert bench.supervisor(slots=2).run() == 0
+    assert sorted(n for n, _, _ in bench.starts()) == [0, 1]
+    assert bench.status().ending == "space exhausted"
 
 
 def test_a_killed_child_is_trained_again_with_its_seed(bench: Bench) -> None:
