@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from importlib.util import find_spec
 
 
 class HpoError(Exception):
@@ -38,6 +39,16 @@ class MissingExtra(UsageError):
         super().__init__(
             f"{purpose} needs {library}, which is not installed. Install it with: pip install 'hpo[{extra}]'"
         )
+
+
+def require(library: str, extra: str, purpose: str) -> None:
+    """Refuses what needs a library that is not installed, without importing it.
+
+    Raises:
+        MissingExtra: it is not.
+    """
+    if find_spec(library) is None:
+        raise MissingExtra(library, extra, purpose)
 
 
 class DataError(HpoError):

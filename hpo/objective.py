@@ -140,7 +140,10 @@ def _fold(trial: _Trial, fold: int) -> None:
         judged = logs.get(monitor, logs["accuracy"])  # of a course that is repeated nothing else is known yet
         value = (sum(trial.fold_values) + judged) / (fold + 1)
         step = fold * settings.max_epochs + epoch
-        trial.report(Epoch(fold=fold, epoch=epoch, step=step, value=value, seconds=seconds, logs=logs))
+        scores = tuple(trial.fold_values)
+        trial.report(
+            Epoch(fold=fold, epoch=epoch, step=step, value=value, seconds=seconds, logs=logs, fold_values=scores)
+        )
 
     with trial.phase("fit"):
         chunk = min(CHUNK, max(len(validation.y), len(stopping.y)))

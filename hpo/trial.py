@@ -110,6 +110,7 @@ class Epoch(_Value):
         step: epochs since the trial's start over all folds, from 0: fold * max_epochs + epoch.
         value: what the pruner sees: the metric of this epoch, averaged with the scores of the finished folds.
         logs: every metric of the epoch by name, validation ones with the prefix ``val_``.
+        fold_values: the scores of the finished folds.
     """
 
     kind: Literal["epoch"] = "epoch"
@@ -119,6 +120,7 @@ class Epoch(_Value):
     value: float
     seconds: float
     logs: dict[str, float]
+    fold_values: tuple[float, ...] = ()
 
 
 class Started(_Value):

@@ -17,13 +17,15 @@ from hpo.study_table import Table, shown
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
 
+    from hpo.trial import Epoch, Result
+
 
 class Pruner(Table):
     """The table `[search.pruner]`. A module of this folder holds a subclass of the same name, with its own keys.
 
-    Trials report once per epoch. Step = fold * max_epochs + epoch, both from 0, so that the same step means the same
-    fold and epoch in all trials, and a fold that stopped early leaves a gap. Value = mean of the finished folds' scores
-    and this epoch's metric.
+    Trials report once per epoch, unless their pruner says otherwise. Step = fold * max_epochs + epoch, both from 0, so
+    that the same step means the same fold and epoch in all trials, and a fold that stopped early leaves a gap. Value =
+    mean of the finished folds' scores and this epoch's metric.
     """
 
     name: str = Field(description="the name of a module in hpo/pruners")
@@ -35,6 +37,14 @@ class Pruner(Table):
             return []
         got = shown(self.min_epochs)
         return [f"search.pruner.min_epochs: got {got}; accepted: less than train.max_epochs, {max_epochs}"]
+
+    def reports(self, epoch: Epoch) -> list[tuple[int, float]]:
+        """What Optuna hears after an epoch: steps, each with its value. Steps that it heard of before are left out."""
+        return [(epoch.step, epoch.value)]
+
+    def closing_reports(self, result: Result) -> list[tuple[int, float]]:
+        """What Optuna hears when a trial ended."""
+        return []
 
     @abstractmethod
     def make(self, max_epochs: int, folds: int) -> BasePruner:

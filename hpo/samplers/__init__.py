@@ -7,14 +7,12 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Protocol, cast
 
 import numpy as np
 from optuna.samplers import BaseSampler
 
 from hpo import folders
-from hpo.errors import MissingExtra
 from hpo.search import Spaces
 from hpo.space import Scalar
 
@@ -79,16 +77,6 @@ def exhausted(name: str, spaces: Spaces, tried: Iterable[Mapping[str, Scalar]]) 
 def identity(stored: Mapping[str, Scalar]) -> str:
     """A text that two trials share if their Optuna parameters are the same."""
     return json.dumps(dict(stored), sort_keys=True)
-
-
-def needs(library: str, extra: str, name: str) -> None:
-    """Refuses a sampler whose library is not installed, without importing it.
-
-    Raises:
-        MissingExtra: it is not.
-    """
-    if find_spec(library) is None:
-        raise MissingExtra(library, extra, f"The sampler {name!r}")
 
 
 def seeds(*, study: int, trial: int) -> Seeds:

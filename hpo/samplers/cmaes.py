@@ -14,7 +14,8 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from hpo.samplers import Seeds, needs
+from hpo.errors import require
+from hpo.samplers import Seeds
 from hpo.search import Spaces, distributions
 from hpo.space import Choice, Domain, Fixed, Float, Int, Params, Scalar, clip, searched, values
 
@@ -29,7 +30,7 @@ def unfit(spaces: Spaces, metrics: Sequence[str]) -> list[str]:
     Raises:
         MissingExtra: the library cmaes is not installed.
     """
-    needs("cmaes", "cmaes", "cmaes")
+    require("cmaes", "cmaes", "The sampler 'cmaes'")
     problems = []
     if len(spaces) > 1:
         problems.append(f"model.family: the sampler 'cmaes' searches one family, not {len(spaces)}; name one")

@@ -13,7 +13,8 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, QMCSampler, RandomSampler
 from optuna.trial import FrozenTrial
 
-from hpo.samplers import Seeds, needs
+from hpo.errors import require
+from hpo.samplers import Seeds
 from hpo.search import Spaces, distributions
 
 
@@ -23,7 +24,7 @@ def unfit(spaces: Spaces, metrics: Sequence[str]) -> list[str]:
     Raises:
         MissingExtra: SciPy, which makes the sequence, is not installed.
     """
-    needs("scipy", "train", "qmc")
+    require("scipy", "train", "The sampler 'qmc'")
     return []
 
 

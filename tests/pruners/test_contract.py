@@ -1,6 +1,7 @@
 """What every pruner must hold. Pruners are found by their file: a new one is tested by existing."""
 
 import json
+from collections.abc import Callable
 
 import optuna
 import pytest
@@ -10,12 +11,14 @@ from optuna.trial import TrialState
 from hpo import pruners
 from hpo.pruners import Pruner
 from hpo.study_file import Search
+from hpo.trial import Cause, Epoch, Result
 from tests.study.files import PAGE
 
 pytestmark = pytest.mark.usefixtures("quiet")
 
 NAMES = pruners.names()
-EPOCHS, FOLDS = 12, 3
+EPOCHS, FOLDS = 12, 6
+DONE = Result(cause=Cause.COMPLETED, value=0.5, fold_values=(0.5,))
 every_pruner = pytest.mark.parametrize("name", NAMES)
 
 
@@ -45,34 +48,60 @@ def test_a_name_is_short_for_a_table(name: str) -> None:
     assert Search.model_validate(json.loads(search.model_dump_json())) == search
 
 
+def train(pruner: Pruner, study: optuna.Study, value: Callable[[int], float]) -> int | None:
+    """A trial as a worker reports it; returns the step of the epoch after which it was pruned, None if it completed."""
+    trial = study.ask()
+    scores: list[float] = []
+    heard = -1
+    for step in range(EPOCHS * FOLDS):
+        fold, number = divmod(step, EPOCHS)
+        if number == 0 and fold:
+            scores.append(value(step - 1))
+        epoch = Epoch(
+            fold=fold, epoch=number, step=step, value=value(step), seconds=0.1, logs={}, fold_values=tuple(scores)
+        )
+        new = [report for report in pruner.reports(epoch) if report[0] > heard]
+        for heard, reported in new:
+            trial.report(reported, heard)
+        if new and trial.should_prune():
+            study.tell(trial, state=TrialState.PRUNED)
+            return step
+    scores.append(value(step))
+    result = Result(cause=Cause.COMPLETED, value=sum(scores) / FOLDS, fold_values=tuple(scores))
+    for last, reported in pruner.closing_reports(result):
+        if last > heard:
+            trial.report(reported, last)
+    study.tell(trial, result.value)
+    return None
+
+
+def pruned(name: str, values: Callable[[int], Callable[[int], float]], **keys: object) -> list[int | None]:
+    """Where each of twelve trials was pruned.
+
+    Args:
+        name: of the pruner.
+        values: number of a trial -> step -> value.
+        keys: of the pruner.
+    """
+    pruner = table(name, **keys)
+    made = pruner.make(EPOCHS, FOLDS)
+    study = optuna.create_study(study_name="a", direction="maximize", sampler=RandomSampler(seed=0), pruner=made)
+    return [train(pruner, study, values(number)) for number in range(12)]
+
+
 @every_pruner
 def test_the_best_trial_is_never_ended(name: str) -> None:
     """A trial that is better than all before at every step is trained to its end."""
-    pruner = table(name).make(EPOCHS, FOLDS)
-    study = optuna.create_study(study_name="a", direction="maximize", sampler=RandomSampler(seed=0), pruner=pruner)
-    for number in range(12):
-        trial = study.ask()
-        for step in range(EPOCHS * FOLDS):
-            trial.report(number + step / 100, step)
-            assert not trial.should_prune()
-        study.tell(trial, float(number))
+    assert pruned(name, lambda number: lambda step: number + step / 100) == [None] * 12
 
 
 @every_pruner
-def test_the_first_epochs_of_a_fold_are_left_alone(name: str) -> None:
-    """However bad a trial is, no pruner ends it in the first `min_epochs` epochs of a fold."""
-    pruner = table(name).make(EPOCHS, FOLDS)
-    study = optuna.create_study(study_name="a", direction="maximize", sampler=RandomSampler(seed=0), pruner=pruner)
-    for number in range(12):
-        trial = study.ask()
-        for step in range(EPOCHS * FOLDS):
-            trial.report(1 - number - step / 100, step)
-            if trial.should_prune():
-                assert step % EPOCHS >= 5
-                study.tell(trial, state=TrialState.PRUNED)
-                break
-        else:
-            study.tell(trial, -float(number))
+def test_hopeless_trials_are_ended_after_the_warm_up(name: str) -> None:
+    """Ever worse trials that do not get better are pruned, but for `none`, and never in a fold's first epochs."""
+    found = pruned(name, lambda number: lambda step: 1.0 - number - step / 100)
+    ended = [step for step in found if step is not None]
+    assert bool(ended) == (name != "none")
+    assert all(step % EPOCHS >= 5 for step in ended if not table(name).closing_reports(DONE))
 
 
 @every_pruner
@@ -80,4 +109,4 @@ def test_a_warm_up_as_long_as_the_training_is_refused(name: str) -> None:
     """`min_epochs` that leave nothing to judge, or that the pruner does not know, are refused by their key."""
     (problem,) = table(name, min_epochs=EPOCHS).unfit(EPOCHS, FOLDS)
     assert problem.startswith("search.pruner.min_epochs: ")
-    assert not [p for p in table(name).unfit(EPOCHS, FOLDS) if "min_epochs" in p]
+    assert table(name).unfit(EPOCHS, FOLDS) == []

@@ -65,3 +65,68 @@ def test_none_never_prunes() -> None:
     assert _pruned("none", [_flat(-i) for i in range(10)]) == [None] * 10
     assert _pruned("hyperband", [_flat(-i, 3) for i in range(10)], max_epochs=3) == [None] * 10
     assert _pruned("median", [_flat(-i, 3) for i in range(10)], max_epochs=3) == [None] * 10
+
+
+def test_percentile_keeps_the_best_quarter() -> None:
+    """Of trials that lie above each other, those outside of the best `percentile` percent are ended."""
+    curves = [_flat(v / 10) for v in range(8)]
+    assert _pruned("percentile", [*curves, _flat(0.65)]) == [None] * 9
+    assert _pruned("percentile", [*curves, _flat(0.45)]) == [None] * 8 + [3]
+    assert _pruned("median", [*curves, _flat(0.45)]) == [None] * 9
+
+
+def test_successive_halving_knows_no_mercy() -> None:
+    """Every trial meets the first comparison; Hyperband spares some of them."""
+    curves = [_flat(1 - i / 100) for i in range(30)]
+    strict, spared = (_pruned(name, curves) for name in ("successive-halving", "hyperband"))
+    assert strict == [None] + [3] * 29
+    assert spared.count(3) < 29
+
+
+def test_patient_waits_until_a_trial_stops_getting_better() -> None:
+    """A bad trial that still improves is let go on; once it has not for `patience` epochs its judge decides."""
+    good = [_flat(0.9) for _ in range(6)]
+    rising = {step: 0.01 * min(step, 10) for step in range(20)}
+    assert _pruned("median", [*good, rising])[-1] == 3
+    assert _pruned("patient", [*good, rising])[-1] is None
+    falling = {step: 0.5 - 0.01 * step for step in range(20)}
+    assert _pruned("patient", [*good, falling])[-1] == 6
+    assert _pruned("patient", [_flat(0.1) for _ in range(6)] + [falling])[-1] is None
+
+
+@pytest.mark.parametrize(
+    ("keys", "folds", "message"),
+    [
+        ({}, 2, "split.folds: got 2 (whole number); the pruner 'wilcoxon' compares folds, give at least 3"),
+        ({}, 4, "search.pruner.p_threshold: got 0.1 (decimal number); with 4 folds no p-value can be below 0.125"),
+        (
+            {"p_threshold": 0.2},
+            3,
+            "search.pruner.p_threshold: got 0.2 (decimal number); with 3 folds no p-value can be",
+        ),
+        ({"min_epochs": 3}, 5, "search.pruner.min_epochs: has no effect with the pruner 'wilcoxon'"),
+    ],
+)
+def test_wilcoxon_needs_folds(keys: dict[str, object], folds: int, message: str) -> None:
+    """Where no number of folds could end a trial, the pruner is refused."""
+    (problem,) = pruners.get("wilcoxon").model_validate({"name": "wilcoxon", **keys}).unfit(20, folds)
+    assert problem.startswith(message)
+
+
+def test_wilcoxon_compares_fold_by_fold() -> None:
+    """A trial that is a little worse in every one of four folds is ended; one that is better in one of them is not."""
+    pruner = pruners.get("wilcoxon")(name="wilcoxon").make(20, 5)
+    study = optuna.create_study(direction="maximize", sampler=RandomSampler(seed=0), pruner=pruner)
+    best = {0: 0.5, 1: 0.9, 2: 0.7, 3: 0.6, 4: 0.8}
+    assert _curve(study, best) is None
+    assert _curve(study, {fold: value - 0.01 - fold / 1000 for fold, value in best.items()}) == 3
+    assert _curve(study, {0: 0.6, 1: 0.8, 2: 0.69, 3: 0.5}) is None
+
+
+def test_patience_longer_than_a_trial_is_refused() -> None:
+    """It would never end anything."""
+    table = pruners.get("patient").model_validate({"name": "patient", "patience": 19})
+    assert table.unfit(20, 1) == [
+        "search.pruner.patience: got 19 (whole number); accepted: less than the 20 epochs of a trial"
+    ]
+    assert table.unfit(20, 2) == []
