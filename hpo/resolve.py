@@ -7,7 +7,7 @@ from collections.abc import Container, Mapping
 
 from hpo.errors import StudyFileError, nearest
 from hpo.space import Choice, Domain, Fixed, Float, Int, Params, Scalar, Space, clip, order, same
-from hpo.study_file import Choices, Entry, Range, Value
+from hpo.study_space import Choices, Entry, FamilySpace, Item, Range, Value
 from hpo.study_table import shown
 from hpo.training import TRAINING
 
@@ -15,7 +15,7 @@ Families = Mapping[str, tuple[Space, Space]]
 """Family -> its model's default space and its training space."""
 
 
-def resolve(user: Mapping[str, Entry], model: Space, training: Space, *, where: str) -> Space:
+def resolve(user: Mapping[str, Item], model: Space, training: Space, *, where: str) -> Space:
     """The space of one family: model hyperparameters first, then those of training.
 
     Args:
@@ -34,26 +34,56 @@ def resolve(user: Mapping[str, Entry], model: Space, training: Space, *, where: 
     return spaces[""]
 
 
-def resolve_all(user: Mapping[str, Entry], families: Families) -> tuple[dict[str, Space], list[str]]:
+def resolve_all(user: Mapping[str, Item], families: Families) -> tuple[dict[str, Space], list[str]]:
     """The space of every family, and what is wrong with the user's entries.
 
-    An entry holds for all families that have the hyperparameter; one that no family has is a mistake.
+    An entry holds for all families that have the hyperparameter and no entry of their own for it. One that holds for
+    no family is a mistake.
 
     Returns:
         spaces: family -> space. Of no use if there are problems.
         problems: sentences that open with the dotted key; a mistake in some of the families names them.
     """
-    known = {name for model, training in families.values() for name in (*model, *training)}
-    problems = [f"space.{name}: no such hyperparameter; {nearest(name, known)}" for name in user if name not in known]
+    shared = {name: item for name, item in user.items() if not isinstance(item, FamilySpace)}
+    own = {name: item.entries for name, item in user.items() if isinstance(item, FamilySpace)}
+    defaults = {family: {**model, **training} for family, (model, training) in families.items()}
+    problems = _without_effect(shared, own, defaults)
     spaces: dict[str, Space] = {}
     concerned: dict[str, list[str]] = {}
-    for family, (model, training) in families.items():
-        spaces[family], mistakes = _overlay(user, {**model, **training})
+    for family, default in defaults.items():
+        keys = {name: f"space.{name}" for name in shared} | {
+            name: f"space.{family}.{name}" for name in own.get(family, {})
+        }
+        spaces[family], mistakes = _overlay(shared | own.get(family, {}), default, keys)
         for mistake in mistakes:
             concerned.setdefault(mistake, []).append(family)
     for mistake, where in concerned.items():
-        problems.append(mistake if len(where) == len(families) else f"{mistake} (family {', '.join(where)})")
+        of_all = len(where) == len(families) or mistake.startswith(f"space.{where[0]}.")
+        problems.append(mistake if of_all else f"{mistake} (family {', '.join(where)})")
     return spaces, problems
+
+
+def _without_effect(
+    shared: Mapping[str, Entry], own: Mapping[str, Mapping[str, Entry]], defaults: Mapping[str, Space]
+) -> list[str]:
+    """Entries that hold for no family."""
+    problems = []
+    known = {name for space in defaults.values() for name in space}
+    for name in shared:
+        if name not in known:
+            problems.append(f"space.{name}: no such hyperparameter; {nearest(name, known)}")
+        elif all(name in own.get(family, {}) for family, space in defaults.items() if name in space):
+            problems.append(f"space.{name}: has no effect: every family that has it has an entry of its own")
+    for family, entries in own.items():
+        if family not in defaults:
+            problems.append(f"space.{family}: the study does not search this family; {nearest(family, defaults)}")
+            continue
+        problems += [
+            f"space.{family}.{name}: no such hyperparameter; {nearest(name, defaults[family])}"
+            for name in entries
+            if name not in defaults[family]
+        ]
+    return problems
 
 
 def split_params(params: Params) -> tuple[Params, Params]:
@@ -62,18 +92,19 @@ def split_params(params: Params) -> tuple[Params, Params]:
     return model, {name: value for name, value in params.items() if name in TRAINING}
 
 
-def _overlay(user: Mapping[str, Entry], defaults: Space) -> tuple[Space, list[str]]:
+def _overlay(user: Mapping[str, Entry], defaults: Space, keys: Mapping[str, str]) -> tuple[Space, list[str]]:
+    """One family's space and the mistakes in it, by the dotted `keys` of the entries."""
     space = dict(defaults)
     problems: list[str] = []
     wrong: set[str] = set()
     for name, entry in user.items():
         if name in defaults:
             domain, mistakes = _narrowed(entry, defaults[name])
-            problems += [f"space.{name}{mistake}" for mistake in mistakes]
+            problems += [f"{keys[name]}{mistake}" for mistake in mistakes]
             space[name] = domain.model_copy(update={"when": defaults[name].when if entry.when is None else entry.when})
             if mistakes:
                 wrong.add(name)
-    return space, problems + _conditions(user, space, wrong)
+    return space, problems + _conditions(user, space, wrong, keys)
 
 
 def _narrowed(entry: Entry, default: Domain) -> tuple[Domain, list[str]]:
@@ -179,7 +210,7 @@ def _unfit(value: Scalar, domain: Domain) -> str | None:
     return None if fits else f"got {shown(value)}; accepted: {_accepted(domain)}"
 
 
-def _conditions(user: Mapping[str, Entry], space: Space, wrong: Container[str]) -> list[str]:
+def _conditions(user: Mapping[str, Entry], space: Space, wrong: Container[str], keys: Mapping[str, str]) -> list[str]:
     """What is wrong with the user's own conditions; the values of `wrong` parents are not known.
 
     A family's condition that the file rules out is no mistake: its hyperparameter then never counts.
@@ -189,7 +220,7 @@ def _conditions(user: Mapping[str, Entry], space: Space, wrong: Container[str]) 
         if name not in space:
             continue
         for parent, values in (entry.when or {}).items():
-            key = f"space.{name}.when.{parent}"
+            key = f"{keys[name]}.when.{parent}"
             if parent not in space:
                 problems.append(f"{key}: no such hyperparameter; {nearest(parent, space)}")
                 continue
@@ -203,7 +234,7 @@ def _conditions(user: Mapping[str, Entry], space: Space, wrong: Container[str]) 
         links = cycle.split(" -> ")
         # named by the one that the user can mend: its condition stands in the file
         name = next((n for n in links if n in user and user[n].when is not None), links[0])
-        problems.append(f"space.{name}.when: the conditions form a circle: {cycle}")
+        problems.append(f"{keys.get(name, f'space.{name}')}.when: the conditions form a circle: {cycle}")
     return problems
 
 

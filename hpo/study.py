@@ -15,7 +15,8 @@ from hpo import data, pruners
 from hpo.data import SourceOptions, is_path
 from hpo.errors import StudyFileError, nearest
 from hpo.folders import names
-from hpo.study_file import ENTRY, FORMS, SIBLINGS, Search, Split, StudyDef, Train
+from hpo.study_file import SIBLINGS, Search, Split, StudyDef, Train
+from hpo.study_space import ENTRY, FORMS, FamilySpace
 from hpo.study_table import LATER, shown
 from hpo.training import TRAINING
 
@@ -206,8 +207,6 @@ def _problem(details: ErrorDetails, raw: object) -> tuple[str, str]:
                 return key, f"{got!r} is {LATER}; accepted: {accepted}"
             choices = re.findall("'([^']*)'", details["ctx"]["expected"])
             return key, f"got {shown(got)}; {nearest(got, choices)}"
-        case "union_tag_not_found" if key.removeprefix("space.") in names("models"):
-            return key, f"a table for one family is {LATER}; entries of [space] hold for all families that have them"
         case _:
             return key, f"got {shown(got)}; accepted: {accepted}"
 
@@ -221,11 +220,17 @@ def _locate(loc: tuple[int | str, ...], raw: Any) -> tuple[str, str, type[BaseMo
     table: type[BaseModel] = StudyDef
     key, accepted, rest = "", "tables and keys", loc
     if len(loc) >= 2 and loc[0] == "space":
-        key, accepted, rest = f"space.{_printable(loc[1])}", ENTRY, loc[3:]
+        # (space, NAME, entry, FORM, ...), or for one family (space, FAMILY, family, entries, NAME, FORM, ...)
+        steps, rest = ((loc[1], loc[4]), loc[5:]) if len(loc) > 4 and loc[3] == "entries" else (loc[1:2], loc[3:])
+        key, accepted, entry = "space", ENTRY, raw["space"]
+        for step in steps:
+            key, entry = f"{key}.{_printable(step)}", entry[step]
+        if rest[:1] == ("entries",):
+            return key, FamilySpace.model_fields["entries"].description or "", table
         # the short forms have no keys of their own
-        if len(loc) == 2 or not isinstance(raw["space"][loc[1]], Mapping):
+        if not rest or not isinstance(entry, Mapping):
             return key, accepted, table
-        table = FORMS[str(loc[2])]
+        table, rest = FORMS[str(rest[0])], rest[1:]
     for i, part in enumerate(rest):
         field = table.model_fields.get(str(part))
         key = f"{key}.{_printable(part)}".lstrip(".")

@@ -4,23 +4,20 @@ How a file is read and how mistakes are worded is `hpo.study`'s business.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import Discriminator, Field, SerializeAsAny, Tag, field_validator, model_validator
+from pydantic import Field, SerializeAsAny, field_validator
 
 from hpo import data, pruners
 from hpo.data import SourceOptions
 from hpo.folders import names
 from hpo.pruners import Pruner
 from hpo.scores import METRICS
-from hpo.space import Scalar, same
-from hpo.study_table import LATER, Positive, Table, Whole, check_known, shown
+from hpo.study_space import Item, entries
+from hpo.study_table import LATER, Positive, Table, check_known, shown
 
 # What hpo itself puts beside a study, under the name NAME/SIBLING; no file may be called so.
 SIBLINGS = ("evaluate", "refit")
-
-_Number = Whole | float
-_Scalar = bool | Whole | float | str
 
 
 def data_table(raw: object) -> object:
@@ -67,106 +64,6 @@ class Model(Table):
         if len(set(value)) < len(value):
             raise ValueError(f"got {shown(value)}; every family counts once")
         return value
-
-
-_WHEN = "a table of parents, each with the value or the list of values for which this counts: { cell = 'lstm' }"
-When = Annotated[dict[str, Annotated[tuple[_Scalar, ...], Field(min_length=1)]] | None, Field(description=_WHEN)]
-
-
-class _Entry(Table):
-    when: When = None
-
-    @field_validator("when", mode="before")
-    @classmethod
-    def _lists(cls, value: object) -> object:
-        if not isinstance(value, Mapping):
-            return value
-        if not value:
-            raise ValueError("is empty; leave it out to keep the family's own condition")
-        return {name: v if isinstance(v, tuple) else (v,) for name, v in value.items()}
-
-
-class Range(_Entry):
-    """All numbers between two ends.
-
-    Attributes:
-        log: whether the logarithm is sampled evenly; None keeps the family's way.
-        step: of whole numbers; None is 1.
-    """
-
-    low: _Number = Field(description="a finite number")
-    high: _Number = Field(description="a finite number")
-    log: bool | None = Field(None, description="true or false")
-    step: int | None = Field(None, ge=1, description="a whole number from 1")
-
-    @model_validator(mode="after")
-    def _ends(self) -> "Range":
-        wrong = []
-        if self.low > self.high:
-            wrong.append(f"low is {self.low}, which is greater than high, {self.high}")
-        if self.log and self.low <= 0:
-            wrong.append(f"low is {self.low}, but a log scale needs low above 0")
-        if self.log and self.step not in (None, 1):
-            wrong.append(f"step is {self.step}, but a log scale knows no step; leave out one of both")
-        if wrong:
-            raise ValueError("; ".join(wrong))
-        return self
-
-
-class Choices(_Entry):
-    """One of a list of values."""
-
-    choices: tuple[_Scalar, ...] = Field(description="a list of at least one number, text or boolean")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _short(cls, value: object) -> object:
-        return {"choices": value} if isinstance(value, tuple) else value
-
-    @field_validator("choices")
-    @classmethod
-    def _distinct(cls, value: tuple[Scalar, ...]) -> tuple[Scalar, ...]:
-        if not value:
-            raise ValueError("the list of choices is empty; give it at least one value")
-        twice = [v for i, v in enumerate(value) if any(same(v, earlier) for earlier in value[:i])]
-        if twice:
-            raise ValueError(f"got {shown(twice[0])} twice; every choice counts once")
-        return value
-
-
-class Value(_Entry):
-    """One value that is not searched."""
-
-    value: _Scalar = Field(description="a finite number, a text or a boolean")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _short(cls, value: object) -> object:
-        return value if isinstance(value, Mapping | Value) else {"value": value}
-
-
-FORMS: dict[str, type[_Entry]] = {"range": Range, "choices": Choices, "value": Value}
-ENTRY = "a value, a list of choices, { low, high, log, step, when }, { choices, when } or { value, when }"
-
-
-def _form(raw: object) -> str | None:
-    match raw:
-        case Range() | Mapping() if isinstance(raw, Range) or {"low", "high"} & set(raw):
-            return "range"
-        case Choices() | tuple():
-            return "choices"
-        case Value() | bool() | int() | float() | str():
-            return "value"
-        case Mapping():
-            return next((form for form in ("choices", "value") if form in raw), None)
-        case _:
-            return None
-
-
-Entry = Annotated[
-    Annotated[Range, Tag("range")] | Annotated[Choices, Tag("choices")] | Annotated[Value, Tag("value")],
-    Discriminator(_form),
-]
 
 
 class Search(Table):
@@ -242,7 +139,7 @@ class StudyDef(Table):
     data: SerializeAsAny[SourceOptions] = Field(description="a table [data]")
     split: Split = Field(description="a table [split]")
     model: Model = Field(description="a table [model]")
-    space: dict[str, Entry] = Field(default_factory=dict, description="a table [space]")
+    space: dict[str, Item] = Field(default_factory=dict, description="a table [space]")
     search: Search = Field(Search(), description="a table [search]")
     train: Train = Field(Train(), description="a table [train]")
     budget: Budget = Field(description="a table [budget]")
@@ -251,6 +148,11 @@ class StudyDef(Table):
     @classmethod
     def _of_its_source(cls, value: object) -> object:
         return data_table(value)
+
+    @field_validator("space", mode="before")
+    @classmethod
+    def _families(cls, value: object) -> object:
+        return entries(value)
 
     @property
     def sibling(self) -> bool:

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from hpo import models
 from hpo.errors import StudyFileError
 from hpo.resolve import resolve, resolve_all, split_params
-from hpo.space import Choice, Fixed, Float, Int, Space, choice, clip, defaults, fixed, same, sample
+from hpo.space import Choice, Fixed, Float, Int, Params, Space, choice, clip, counts, defaults, fixed, same, sample
 from hpo.study import from_json
-from hpo.study_file import Entry
+from hpo.study_space import Item
 from hpo.training import training_space
 
 MODEL: Space = {
@@ -40,7 +40,7 @@ TRAINING: Space = {
 }
 
 
-def _entry(raw: object) -> dict[str, Entry]:
+def _entry(raw: object) -> dict[str, Item]:
     """The `[space]` of a file, from how it is written."""
     study = {
         "name": "a", "data": {"source": "ucr", "path": "x"}, "split": {"by": "group"}, "model": {"family": "lstm"},
@@ -214,6 +214,48 @@ def test_with_several_families_an_entry_holds_where_it_fits() -> None:
         "space.head: got 'x' (text); accepted: 'flat' or 'gap' (family b)",
         "space.units.when.cell: no such hyperparameter; known: head, label_smoothing, learning_rate, units (family b)",
     ]
+
+
+def test_an_entry_for_one_family_stands_in_the_place_of_the_shared_one() -> None:
+    """In its family it replaces the shared entry, condition included; the other families keep that."""
+    families = {"lstm": (MODEL, TRAINING), "gru": (MODEL, TRAINING)}
+    shared = {"units": [8, 16], "dropout": {"value": 0.3, "when": {"cell": "lstm"}}}
+    spaces, problems = resolve_all(
+        _entry(shared | {"lstm": {"units": 64, "dropout": [0.2, 0.4], "ratio": 2}, "gru": {}}), families
+    )
+    assert problems == []
+    assert (spaces["lstm"]["units"], spaces["gru"]["units"].kind) == (Fixed(default=64, at_least=1), "choice")
+    assert spaces["lstm"]["dropout"].when is None
+    assert spaces["gru"]["dropout"].when == {"cell": ("lstm",)}
+    assert (spaces["lstm"]["ratio"].default, spaces["gru"]["ratio"].default) == (2, 4)
+
+
+def test_mistakes_in_an_entry_for_one_family() -> None:
+    """Each is named with the family in its key; entries that hold for no family are mistakes too."""
+    other: Space = {"head": fixed("flat", allowed=("flat", "gap"))}
+    families = {"lstm": (MODEL, TRAINING), "fcn": (other, TRAINING)}
+    own = {"unit": 3, "cell": "rnn", "units": {"value": 8, "when": {"sell": 1}}, "filters": 0}
+    _, problems = resolve_all(
+        _entry({"filters": 32, "lstm": own, "fcn": {"units": 3, "head": {"value": "gap", "when": {"head": "gap"}}},
+                "gru": {"units": 3}}), families
+    )  # fmt: skip
+    assert [problem.split(": ")[0] for problem in problems] == [
+        "space.filters", "space.lstm.unit", "space.fcn.units", "space.gru", "space.lstm.filters", "space.lstm.cell",
+        "space.lstm.units.when.sell", "space.fcn.head.when",
+    ]  # fmt: skip
+    assert problems[0] == "space.filters: has no effect: every family that has it has an entry of its own"
+    assert problems[3] == "space.gru: the study does not search this family; known: fcn, lstm"
+
+
+def test_with_several_parents_all_conditions_must_hold() -> None:
+    """A hyperparameter counts where every parent has one of the accepted values, and only there."""
+    space = _resolve({"units": {"choices": [8, 16], "when": {"cell": "lstm", "shuffle": True, "filters": [16, 32]}}})
+    assert space["units"].when == {"cell": ("lstm",), "shuffle": (True,), "filters": (16, 32)}
+    held: Params = {"cell": "lstm", "shuffle": True, "filters": 32}
+    assert counts(space["units"], held)
+    other: Params = {"cell": "gru", "shuffle": False, "filters": 33}
+    for parent, value in other.items():
+        assert not counts(space["units"], held | {parent: value})
 
 
 def test_settings_are_cut_into_model_and_training() -> None:

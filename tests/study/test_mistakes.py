@@ -115,7 +115,16 @@ MISTAKES: list[tuple[Mapping[str, object], str]] = [
         {"space/units": {"value": 8, "when": {"a": []}}},
         "space.units.when.a: got [] (list); accepted: a table of parents",
     ),
-    ({"space/lstm": {"units": 8}}, "space.lstm: a table for one family is known, but not built yet"),
+    ({"space/lstm": 8}, "space.lstm: got 8 (whole number); accepted: a table of entries for this family alone"),
+    ({"space/lstm": {"units": []}}, "space.lstm.units: the list of choices is empty; give it at least one value"),
+    ({"space/lstm": {"units": {"low": 8, "high": 4}}}, "space.lstm.units: low is 8, which is greater than high, 4"),
+    ({"space/lstm": {"units": {"low": 8}}}, "space.lstm.units.high: is missing; accepted: a finite number"),
+    ({"space/lstm": {"units": {"value": 8, "when": 3}}}, "space.lstm.units.when: got 3 (whole number); accepted: a"),
+    (
+        {"space/lstm": {"units": {"value": 8, "wen": 3}}},
+        "space.lstm.units.wen: unknown key; did you mean 'when'? known",
+    ),
+    ({"space/lstm": {"units": {}}}, "space.lstm.units: got {} (table); " + ENTRY),
     # search
     ({"search/sampler": "tpee"}, "search.sampler: unknown sampler 'tpee'; did you mean 'tpe'? known: "),
     ({"search/sampler": 3}, "search.sampler: got 3 (whole number); accepted: the name of a module in hpo/samplers"),

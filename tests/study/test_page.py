@@ -10,7 +10,8 @@ from pydantic import BaseModel
 from hpo.data import SourceOptions, uci_har
 from hpo.scores import METRICS
 from hpo.study import StudyDef, load
-from hpo.study_file import Budget, Choices, Model, Range, Search, Split, Train, Value
+from hpo.study_file import Budget, Model, Search, Split, Train
+from hpo.study_space import Choices, Range, Value
 from hpo.training import TRAINING
 from tests.study.files import EXAMPLE, PAGE, SHORTEST, file_text, write
 
