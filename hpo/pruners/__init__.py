@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from importlib import import_module
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from pydantic import Field
 
@@ -27,6 +27,9 @@ class Pruner(Table):
     that the same step means the same fold and epoch in all trials, and a fold that stopped early leaves a gap. Value =
     mean of the finished folds' scores and this epoch's metric.
     """
+
+    by_epoch: ClassVar[bool] = True
+    """Whether Optuna hears of every epoch."""
 
     name: str = Field(description="the name of a module in hpo/pruners")
     min_epochs: int = Field(5, ge=1, description="a whole number from 1")

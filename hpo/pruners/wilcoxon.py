@@ -5,6 +5,7 @@ Configuring Metaheuristics".
 """
 
 import warnings
+from typing import ClassVar
 
 from optuna.exceptions import ExperimentalWarning
 from optuna.pruners import BasePruner, WilcoxonPruner
@@ -18,6 +19,8 @@ from hpo.trial import Epoch, Result
 
 class Pruner(pruners.Pruner):
     """Its trials report once per fold: step = fold, value = the fold's score."""
+
+    by_epoch: ClassVar[bool] = False
 
     p_threshold: float = Field(0.1, gt=0, lt=1, description="a number above 0 and below 1")
 

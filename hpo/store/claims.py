@@ -23,7 +23,7 @@ from hpo.store.catalogue import Store
 from hpo.store.connect import retried
 from hpo.store.endings import Endings, artifacts_of
 from hpo.store.lock import LockLostError
-from hpo.store.overview import consecutive_failures, given
+from hpo.store.overview import PROGRESS, consecutive_failures, given
 from hpo.store.proposals import Proposals, derive_seed
 from hpo.store.records import Claim, Idle, Orders, Over, StudyRecord
 from hpo.store.roster import Roster
@@ -235,19 +235,24 @@ class Claims:
 
     def report(self, claim: Claim, epoch: Epoch) -> bool:
         """Records one epoch; returns whether the pruner would end the trial."""
-        if epoch.step <= self._reported[claim.key] or not math.isfinite(epoch.value):
-            return False  # an earlier attempt reported it already
         trial = self._live[claim.key]
+        pruner = self._record.definition.search.pruner
+        # what an earlier attempt reported already is left out
+        new = [r for r in pruner.reports(epoch) if r[0] > self._reported[claim.key] and math.isfinite(r[1])]
 
         def report() -> bool:
-            trial.report(epoch.value, epoch.step)
-            return trial.should_prune()
+            if not pruner.by_epoch and math.isfinite(epoch.value):
+                trial.set_user_attr(PROGRESS, [epoch.step, epoch.value])
+            for step, value in new:
+                trial.report(value, step)
+            return bool(new) and trial.should_prune()
 
         try:
             prune = self._retried(report)
         except optuna.exceptions.UpdateFinishedTrialError:
             return False  # somebody else finished it: the next renewal says so
-        self._reported[claim.key] = epoch.step
+        if new:
+            self._reported[claim.key] = max(step for step, _ in new)
         return prune
 
     # --- end ---------------------------------------------------------------------------------------------------

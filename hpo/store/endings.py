@@ -64,6 +64,9 @@ class Endings:
         frozen = self._study.get_trials(deepcopy=False)[number]
         if not frozen.state.is_finished():
             trial = trial or self._proposals.reattach(number)
+            for step, reported in self._record.definition.search.pruner.closing_reports(result):
+                if step not in frozen.intermediate_values:
+                    trial.report(reported, step)
             search.mark(trial, infeasible=result.cause in INFEASIBLE)
             trial.set_user_attr("cause", result.cause.value)
             if result.parameters is not None:

@@ -14,6 +14,7 @@ from hpo.store.records import Best, Given, Status, StudyRecord, TrialRecord, Use
 from hpo.trial import Cause, Result
 
 GIVEN = "given"  # the user attribute of a trial that holds its `Given`
+PROGRESS = "progress"  # of a trial whose epochs Optuna does not hear of: the last one's step and value
 
 
 def trials(store: Database, record: StudyRecord) -> list[TrialRecord]:
@@ -145,7 +146,10 @@ def given(attributes: Mapping[str, Any]) -> Given | None:
 
 
 def _trial_record(frozen: optuna.trial.FrozenTrial, row: Mapping[str, Any] | None, now: float) -> TrialRecord:
-    last = frozen.last_step
+    steps = frozen.intermediate_values
+    last = max(steps.items(), default=(None, None))
+    if PROGRESS in frozen.user_attrs:
+        last = tuple(frozen.user_attrs[PROGRESS])
     ours: dict[str, Any] = {}
     if row is not None:
         ours = {k: row[k] for k in ("seed", "attempt", "losses", "worker", "artifacts", "leased_at", "finished_at")}
@@ -158,7 +162,7 @@ def _trial_record(frozen: optuna.trial.FrozenTrial, row: Mapping[str, Any] | Non
         value=frozen.value,
         params=frozen.params,
         given=given(frozen.user_attrs),
-        last_step=last,
-        last_value=None if last is None else frozen.intermediate_values[last],
+        last_step=last[0],
+        last_value=last[1],
         **ours,
     )

@@ -127,6 +127,7 @@ EXTRAS: dict[str, tuple[list[str], Mapping[str, object], str]] = {
     "aeon": (["check"], {}, "The bundled data set BasicMotions needs aeon"),
     "sklearn": (["check"], UCR, "Splitting data needs scikit-learn"),
     "tensorflow": (["launch"], UCR, "Training on this machine needs tensorflow"),
+    "cmaes": (["check"], UCR | {"search/sampler": "cmaes"}, "The sampler 'cmaes' needs cmaes"),
 }
 
 
@@ -137,7 +138,9 @@ def test_a_missing_extra_is_named(tmp_path: Path, library: str) -> None:
     write_pair(tmp_path / "files")
     write(tmp_path, changed(TINY, changes))
     run = start(tmp_path, *command, "study.toml", hide=[library])
-    refused(run, Row(USAGE, message + r", which is not installed\. Install it with: pip install 'hpo\[train\]'"))
+    refused(
+        run, Row(USAGE, message + r", which is not installed\. Install it with: pip install 'hpo\[(train|cmaes)\]'")
+    )
     assert not (tmp_path / ".hpo" / "hpo.db").exists()
 
 

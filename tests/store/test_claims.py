@@ -1,56 +1,16 @@
 """Claiming, leasing and finishing: what must hold however workers come and go. Time is an argument here."""
 
-from collections.abc import Callable
-
 import optuna
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpo.settings import Times
 from hpo.store import Claim, Claims, Idle, Over, Store
 from hpo.store.books import account
 from hpo.store.connect import backend, open_storage
-from hpo.trial import Cause, Epoch, Result
-from tests.support import FAST, claimed, completed, create, definition, open_store, work_off
-
-LEASE = Times().lease
-
-
-class Clock:
-    """A clock that stands until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = 1_000_000.0
-
-    def __call__(self) -> float:
-        """The moment, seconds since 1970."""
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    """Moved by hand."""
-    return Clock()
-
-
-@pytest.fixture
-def store(address: str, clock: Clock) -> Store:
-    """An empty database of each kind, that goes by the clock above."""
-    return open_store(address, clock)
-
-
-@pytest.fixture
-def worker(store: Store) -> Callable[[str], Claims]:
-    """Makes the claims of a worker of that name."""
-    return lambda name: Claims(store, "s", name, Times())
-
-
-Worker = Callable[[str], Claims]
-
-
-def _frozen(store: Store) -> list[optuna.trial.FrozenTrial]:
-    return optuna.load_study(study_name="s", storage=store.rdb).trials
+from hpo.trial import Cause, Result
+from tests.store.conftest import LEASE, Clock, Worker, frozen
+from tests.support import FAST, claimed, completed, create, definition, work_off
 
 
 def test_a_budget_of_n_trials_gives_exactly_n(store: Store, worker: Worker) -> None:
@@ -58,7 +18,7 @@ def test_a_budget_of_n_trials_gives_exactly_n(store: Store, worker: Worker) -> N
     create(store, definition(budget={"trials": 7}))
     assert work_off(worker("a")) == list(range(7))
     assert worker("b").claim() == Over(reason="trials")
-    assert len(_frozen(store)) == 7
+    assert len(frozen(store)) == 7
 
 
 def test_a_worker_waits_while_the_last_trials_run(store: Store, worker: Worker) -> None:
@@ -99,7 +59,7 @@ def test_a_lost_trial_keeps_its_number_and_parameters(store: Store, worker: Work
     again = claimed(worker("c"))
     assert (again.number, again.attempt, again.taken_over) == (lost.number, 2, True)
     assert (again.model, again.training) == (lost.model, lost.training)
-    assert _frozen(store)[lost.number].state is optuna.trial.TrialState.RUNNING
+    assert frozen(store)[lost.number].state is optuna.trial.TrialState.RUNNING
 
 
 def test_a_renewed_lease_is_not_taken_over(store: Store, worker: Worker, clock: Clock) -> None:
@@ -126,7 +86,7 @@ def test_a_worker_that_lost_its_trial_is_told_so(store: Store, worker: Worker, c
     assert not a.release(old, lost=True)
     assert b.finish(new, completed(0.2))
     assert not a.finish(old, completed(0.9))
-    assert [t.value for t in _frozen(store)] == [0.2]
+    assert [t.value for t in frozen(store)] == [0.2]
 
 
 def test_a_worker_does_not_take_over_its_own_running_trial(store: Store, worker: Worker, clock: Clock) -> None:
@@ -160,7 +120,7 @@ def test_finishing_twice_keeps_the_first_result(store: Store, worker: Worker) ->
     claim = claimed(a)
     assert a.finish(claim, completed(0.25))
     assert a.finish(claim, completed(0.75))
-    assert _frozen(store)[0].value == 0.25
+    assert frozen(store)[0].value == 0.25
     assert store.trial("s", 0).outcome == completed(0.25)
 
 
@@ -177,9 +137,9 @@ def test_a_result_is_safe_once_it_is_in_our_row(store: Store, worker: Worker, mo
         patch.setattr(optuna.Study, "tell", die)
         with pytest.raises(SystemExit):
             a.finish(claim, completed(0.25))
-    assert _frozen(store)[0].state is optuna.trial.TrialState.RUNNING
+    assert frozen(store)[0].state is optuna.trial.TrialState.RUNNING
     assert worker("b").claim() == Over(reason="trials")
-    assert _frozen(store)[0].value == 0.25
+    assert frozen(store)[0].value == 0.25
 
 
 def test_a_claim_that_died_before_its_row_is_taken_over(
@@ -195,7 +155,7 @@ def test_a_claim_that_died_before_its_row_is_taken_over(
         patch.setattr("hpo.search.suggest", die)
         with pytest.raises(SystemExit):
             worker("a").claim()
-    assert len(_frozen(store)) == 1
+    assert len(frozen(store)) == 1
     assert work_off(worker("b")) == [0, 1]
 
 
@@ -225,7 +185,7 @@ def test_a_trial_that_is_lost_too_often_is_poison(store: Store, worker: Worker, 
     assert worker("b").claim() == Over(reason="trials")
     trial = store.trial("s", 0)
     assert (trial.cause, trial.state, trial.losses) == (Cause.POISON, "pruned", 3)
-    assert _frozen(store)[0].constraints
+    assert frozen(store)[0].constraints
 
 
 def test_infeasible_ends_violate_a_constraint_and_good_ones_do_not(store: Store, worker: Worker) -> None:
@@ -236,7 +196,7 @@ def test_infeasible_ends_violate_a_constraint_and_good_ones_do_not(store: Store,
         a.finish(claimed(a), Result(cause=cause))
     a.finish(claimed(a), completed(0.1))
     assert a.claim() == Over(reason="trials")
-    diverged, large, good = _frozen(store)
+    diverged, large, good = frozen(store)
     for trial in (diverged, large):
         assert trial.state is optuna.trial.TrialState.PRUNED
         assert max(trial.constraints.values()) > 0
@@ -316,34 +276,6 @@ def test_time_is_accounted_as_a_count_of_seconds_would(spans: list[tuple[int, in
     assert account(leases, float(since), float(now)) == (sum(n > 0 for n in seconds), sum(seconds))
 
 
-def test_reports_reach_the_pruner_once_per_step(store: Store, worker: Worker, clock: Clock) -> None:
-    """Epochs are recorded by step; an attempt that repeats steps does not report them again."""
-    create(store, definition())
-    a, b = worker("a"), worker("b")
-    claim = claimed(a)
-    for step in range(3):
-        assert a.report(claim, _epoch(step, 0.1 * step)) is False
-    clock.now += LEASE + 1
-    again = claimed(b)
-    for step in range(4):
-        b.report(again, _epoch(step, 0.7))
-    assert _frozen(store)[0].intermediate_values == pytest.approx({0: 0.0, 1: 0.1, 2: 0.2, 3: 0.7})
-
-
-def test_the_median_pruner_ends_a_hopeless_trial(store: Store, worker: Worker) -> None:
-    """A pruner's verdict comes back with the report."""
-    create(store, definition(budget={"trials": 9}, search={"pruner": {"name": "median", "min_epochs": 1}}))
-    a = worker("a")
-    for _ in range(5):
-        good = claimed(a)
-        assert not any(a.report(good, _epoch(step, 0.9)) for step in range(4))
-        a.finish(good, completed(0.9))
-    bad = claimed(a)
-    assert any(a.report(bad, _epoch(step, 0.1)) for step in range(4))
-    a.finish(bad, Result(cause=Cause.PRUNED))
-    assert (store.trial("s", 5).state, store.trial("s", 5).value) == ("pruned", 0.1)
-
-
 def test_optuna_reads_the_same_study(store: Store, worker: Worker) -> None:
     """Anything that speaks Optuna sees the same trials and the same best."""
     create(store, definition())
@@ -373,7 +305,3 @@ def test_workers_join_and_leave(store: Store, clock: Clock) -> None:
     assert [w.alive for w in store.workers("s")] == [False, False]
     b.renew([])
     assert [w.alive for w in store.workers("s")] == [False, True]
-
-
-def _epoch(step: int, value: float) -> Epoch:
-    return Epoch(fold=0, epoch=step, step=step, value=value, seconds=0.1, logs={})
