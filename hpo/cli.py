@@ -29,7 +29,6 @@ from hpo.folders import names
 
 if TYPE_CHECKING:
     from hpo.launch import Wish
-from hpo.formats import to_json
 
 
 @click.group(cls=Commands, context_settings={"auto_envvar_prefix": "HPO", "help_option_names": ["-h", "--help"]})
@@ -261,7 +260,7 @@ def rerun(name: str, number: int, output: Path | None, storage: str, cache: Path
     from hpo.rerun import place, train_again
     from hpo.store import Store
 
-    with Store(storage) as store, place(output) as folder:
+    with Store(storage, read_only=True) as store, place(output) as folder:
         definition = store.study(name).definition
         epochs = definition.train.max_epochs * definition.split.folds
         log.info("training trial %d of study %s again ...", number, name)
@@ -276,18 +275,30 @@ def rerun(name: str, number: int, output: Path | None, storage: str, cache: Path
 
 @main.command(epilog=example("hpo export quickstart -o best.json"))
 @name_argument
-@option("--trial", type=click.IntRange(min=0), help="Of this trial.  [default: the best one]")
+@option("--trial", type=click.IntRange(min=0), help="Of this trial.  [default: the best one; csv: all]")
+@option("--top", type=click.IntRange(min=1), help="Of so many best trials, each with other settings.")
+@option("--pareto", is_flag=True, help="Of the trials that no other beats in all metrics.")
 @option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="File.  [default: stdout]")
-@option("--format", "form", envvar="HPO_EXPORT_FORMAT", type=click.Choice(["json"]), default="json", help="Format.")
+@option(
+    "--format",
+    "form",
+    envvar="HPO_EXPORT_FORMAT",
+    type=click.Choice(["json", "toml", "csv"]),
+    default="json",
+    show_default=True,
+    help="csv has a line for each trial.",
+)
 @storage_option
-def export(name: str, trial: int | None, output: Path | None, form: str, storage: str) -> None:
-    """The best parameters, with score, data hashes and versions."""
-    from hpo.export import export as collect
+def export(
+    name: str, trial: int | None, top: int | None, pareto: bool, output: Path | None, form: str, storage: str
+) -> None:
+    """The best parameters, with score, data hashes and versions; or those of other trials, or a table of all."""
+    from hpo.export import written
     from hpo.store import Store
 
     with Store(storage, read_only=True) as store:
-        found = collect(store, name, trial)
-    deliver(to_json(found), output)
+        found = written(store, name, form, number=trial, top=top, pareto=pareto)
+    deliver(found, output)
 
 
 @main.group()

@@ -2,11 +2,15 @@
 
 from typing import Any
 
-from hpo.errors import UsageError
+from hpo.errors import StorageError, UsageError
+from hpo.formats import to_csv, to_json, to_toml
 from hpo.resolve import split_params
 from hpo.search import params_of
-from hpo.store import Store, StudyRecord, TrialRecord, best_trial
+from hpo.specify import recorded
+from hpo.store import Store, StudyRecord, TrialRecord, ranked
 from hpo.trial import Result
+
+FORMS = ("json", "toml", "csv")
 
 
 def export(store: Store, name: str, number: int | None = None) -> dict[str, Any]:
@@ -23,7 +27,7 @@ def export(store: Store, name: str, number: int | None = None) -> dict[str, Any]
         UsageError: there is no such study or trial, or none completed yet.
     """
     record = store.study(name)
-    return document(record, *_choose(store, record, number))
+    return document(record, *choose(store, record, number))
 
 
 def document(record: StudyRecord, trial: TrialRecord, outcome: Result) -> dict[str, Any]:
@@ -65,14 +69,107 @@ def document(record: StudyRecord, trial: TrialRecord, outcome: Result) -> dict[s
     }
 
 
-def _choose(store: Store, record: StudyRecord, number: int | None) -> tuple[TrialRecord, Result]:
-    if number is None:
-        best = best_trial(store.trials(record.name), record.definition.train.metric)
-        if best is None:
-            raise UsageError(f"study {record.name!r}: no trial completed yet, so there is no best one")
-        trial = best
-    else:
-        trial = store.trial(record.name, number)
+def choose(store: Store, record: StudyRecord, number: int | None) -> tuple[TrialRecord, Result]:
+    """The trial of that number, or with None the best one, and how it ended.
+
+    Raises:
+        UsageError: there is no such trial, or it has not ended; or none completed yet.
+    """
+    trial = best(store, record, 1)[0] if number is None else store.trial(record.name, number)
     if trial.outcome is None:
         raise UsageError(f"trial {trial.number} of study {record.name!r} has not ended yet (it is {trial.state})")
     return trial, trial.outcome
+
+
+def best(store: Store, record: StudyRecord, most: int) -> list[TrialRecord]:
+    """The best trials of different settings, at least one of them.
+
+    Raises:
+        UsageError: none completed yet.
+    """
+    found = ranked(store.trials(record.name), record.definition.train.metric)[:most]
+    if not found:
+        raise UsageError(f"study {record.name!r}: no trial completed yet, so there is no best one")
+    return found
+
+
+def front(store: Store, record: StudyRecord) -> list[TrialRecord]:
+    """The completed trials of a study with several metrics that no other one beats in all of them; Optuna's choice.
+
+    Raises:
+        UsageError: the study has one metric, or no trial completed yet.
+    """
+    study = store.optuna_study(record)
+    if len(study.directions) == 1:
+        raise UsageError(f"study {record.name!r} has one metric, and so one best trial; --top gives the next ones")
+    trials = store.trials(record.name)
+    found = [trials[number] for number in sorted({trial.number for trial in study.best_trials})]
+    if not found:
+        raise UsageError(f"study {record.name!r}: no trial completed yet, so there is no front")
+    return found
+
+
+def row(record: StudyRecord, trial: TrialRecord) -> dict[str, Any]:
+    """One trial as a line of a table, whatever its state: what is not known is None."""
+    try:
+        claim = recorded(record, trial)
+        family: str | None = claim.family
+        settings = {**claim.model, **claim.training}
+    except (UsageError, StorageError):  # it waits, or its parameters are not complete yet
+        family, settings = None, {}
+    outcome = trial.outcome
+    return {
+        "number": trial.number,
+        "state": trial.state,
+        "cause": trial.cause.value if trial.cause else None,
+        "value": trial.value,
+        "family": family,
+        "seed": trial.seed,
+        "attempt": trial.attempt,
+        "epochs": outcome.epochs if outcome else None,
+        "parameters": outcome.parameters if outcome else None,
+        "seconds": outcome.seconds.get("total") if outcome else None,
+        **{f"metrics.{name}": value for name, value in (outcome.metrics if outcome else {}).items()},
+        **{f"params.{name}": value for name, value in settings.items()},
+    }
+
+
+def written(
+    store: Store,
+    name: str,
+    form: str = "json",
+    *,
+    number: int | None = None,
+    top: int | None = None,
+    pareto: bool = False,
+) -> str:
+    """Trials of a study in one of `FORMS`: one document, or a list of them for `top` and `pareto`.
+
+    Args:
+        store: the database.
+        name: of the study.
+        form: "json", "toml" or "csv".
+        number: this trial. top: so many best ones. pareto: the front. With none of these the best trial, but as "csv"
+            all of them, whatever their state.
+
+    Raises:
+        UsageError: there is no such study or trial, none completed, or more than one choice was made.
+    """
+    if [number, top, pareto or None].count(None) < 2:
+        raise UsageError("--trial, --top and --pareto: give one of them")
+    record = store.study(name)
+    if pareto:
+        trials = front(store, record)
+    elif top is not None:
+        trials = best(store, record, top)
+    elif form == "csv" and number is None:
+        trials = store.trials(name)
+    else:
+        trials = [choose(store, record, number)[0]]
+    if form == "csv":
+        return to_csv([row(record, trial) for trial in trials])
+    documents = [document(record, trial, trial.outcome) for trial in trials if trial.outcome is not None]
+    several = pareto or top is not None
+    if form == "toml":
+        return to_toml({"trials": documents} if several else documents[0])
+    return to_json(documents if several else documents[0])

@@ -1,8 +1,14 @@
 """How results are written for other programs: plain values in, text out. Knows neither studies nor trials."""
 
+import csv
+import io
 import json
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+# What opens a formula in a spreadsheet, where text from somebody else's file would then be run.
+_FORMULA = ("=", "+", "-", "@", "\t", "\n")
 
 
 def finite(value: Any) -> Any:
@@ -21,3 +27,44 @@ def finite(value: Any) -> Any:
 def to_json(value: Any, *, indent: int = 2) -> str:
     """Indented JSON; numbers that are none become null."""
     return json.dumps(finite(value), indent=indent, ensure_ascii=False, allow_nan=False)
+
+
+def to_toml(value: Mapping[str, Any]) -> str:
+    """The mapping as TOML; what is None is left out, for TOML has no word for it."""
+    import tomlkit  # takes a while, and only this needs it
+
+    return tomlkit.dumps(_without_none(value)).rstrip("\n")
+
+
+def _without_none(value: Any) -> Any:
+    match value:
+        case dict():
+            return {name: _without_none(inner) for name, inner in value.items() if inner is not None}
+        case list() | tuple():
+            return [_without_none(inner) for inner in value if inner is not None]
+        case _:
+            return value
+
+
+def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    """A line of names, then one for each row; a row without a value for a name has an empty field there.
+
+    Numbers read back to the last bit. A text that a spreadsheet would take for a formula gets an apostrophe in front.
+    """
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    out = io.StringIO()
+    lines = csv.writer(out, lineterminator="\n")
+    lines.writerow([_cell(name) for name in names])
+    lines.writerows([[_cell(row.get(name)) for name in names] for row in rows])
+    return out.getvalue().rstrip("\n")
+
+
+def _cell(value: Any) -> Any:
+    match value:
+        case bool():
+            return str(value).lower()
+        case str():
+            lines = "\n".join(value.splitlines()) if "\r" in value else value  # the writer does not quote a bare \r
+            return f"'{lines}" if lines.startswith(_FORMULA) else lines
+        case _:
+            return value

@@ -6,10 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 from itertools import count, islice
 
 from hpo.errors import UsageError
-from hpo.scores import METRICS
 from hpo.search import Spaces
 from hpo.space import Params, searched
-from hpo.store import Configuration, Given, Plan, StudyRecord, TrialRecord
+from hpo.store import Configuration, Given, Plan, StudyRecord, TrialRecord, ranked
 from hpo.store.proposals import derive_seed
 from hpo.study_file import Budget, Search, StudyDef
 
@@ -50,15 +49,13 @@ def configurations(trials: Sequence[TrialRecord], spaces: Spaces, metric: str) -
     Two trials have the same setting if all hyperparameters that count are equal; the better one's value stands for it.
     A study that searches nothing has one configuration, whether a trial completed or not.
     """
-    sign = 1.0 if METRICS[metric] == "maximize" else -1.0
-    found: dict[str, Configuration] = {}
-    done = [t for t in trials if t.state == "complete" and t.value is not None]
-    for trial in sorted(done, key=lambda t: (-sign * (t.value or 0.0), t.number)):
-        key = configuration_key(trial.params)
-        found.setdefault(key, Configuration(key=key, trial=trial.number, value=trial.value, params=trial.params))
+    found = [
+        Configuration(key=configuration_key(trial.params), trial=trial.number, value=trial.value, params=trial.params)
+        for trial in ranked(trials, metric)
+    ]
     if not found and len(spaces) == 1 and not any(searched(space) for space in spaces.values()):
-        found[""] = Configuration(key=configuration_key({}), trial=None, value=None, params={})
-    return tuple(found.values())
+        found = [Configuration(key=configuration_key({}), trial=None, value=None, params={})]
+    return tuple(found)
 
 
 def configuration_key(params: Params) -> str:

@@ -5,7 +5,7 @@ from hpo.store.catalogue import Store
 from hpo.store.claims import Claims
 from hpo.store.connect import on_server
 from hpo.store.evaluations import Evaluations, give
-from hpo.store.overview import best_trial
+from hpo.store.overview import best_trial, ranked
 from hpo.store.records import (
     Best,
     Claim,
@@ -46,5 +46,6 @@ __all__ = [
     "best_trial",
     "give",
     "on_server",
+    "ranked",
     "redacted",
 ]

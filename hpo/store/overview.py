@@ -1,7 +1,8 @@
 """A study as one looks at it: its trials, its workers, its state."""
 
+import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import optuna
@@ -114,11 +115,30 @@ def _exhausted(record: StudyRecord, trials: list[TrialRecord]) -> bool:
     return samplers.exhausted(record.definition.search.sampler, record.spaces, [trial.params for trial in trials])
 
 
-def best_trial(trials: list[TrialRecord], metric: str) -> TrialRecord | None:
+def best_trial(trials: Sequence[TrialRecord], metric: str) -> TrialRecord | None:
     """The best completed trial, the earliest of equals; None when none completed."""
-    done = [trial for trial in trials if trial.state == "complete" and trial.value is not None]
-    sign = 1.0 if search.direction(metric) == "maximize" else -1.0
-    return max(done, key=lambda trial: (sign * (trial.value or 0.0), -trial.number), default=None)
+    return min(_completed(trials), key=_worth(metric), default=None)
+
+
+def ranked(trials: Sequence[TrialRecord], metric: str) -> list[TrialRecord]:
+    """The completed trials, best first, the earlier of equals first; each setting once, by its best trial.
+
+    Two trials have the same setting if all hyperparameters that count are equal.
+    """
+    found: dict[str, TrialRecord] = {}
+    for trial in sorted(_completed(trials), key=_worth(metric)):
+        found.setdefault(json.dumps(trial.params, sort_keys=True), trial)
+    return list(found.values())
+
+
+def _completed(trials: Iterable[TrialRecord]) -> list[TrialRecord]:
+    return [trial for trial in trials if trial.state == "complete" and trial.value is not None]
+
+
+def _worth(metric: str) -> Callable[[TrialRecord], tuple[float, int]]:
+    """A key that sorts completed trials, the best one first."""
+    sign = -1.0 if search.direction(metric) == "maximize" else 1.0
+    return lambda trial: (sign * (trial.value or 0.0), trial.number)
 
 
 def consecutive_failures(causes: Iterable[tuple[float, int, str]], since: float) -> list[int]:
