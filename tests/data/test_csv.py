@@ -1,15 +1,17 @@
 """The sources csv and parquet: columns by name, recordings in the order of time, and every kind of bad file."""
 
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from hpo.data import Dataset, csv, read
+from hpo.data import Dataset, csv, parquet, read
 from hpo.data._dataset import Part
-from hpo.errors import DataError, StudyFileError
+from hpo.errors import DataError, MissingExtra, StudyFileError
 from hpo.study import data_table
 
 HEADER = "id,t,x,y,who,what"
@@ -209,3 +211,45 @@ def test_bad_keys(tmp_path: Path, keys: dict[str, Any], message: str) -> None:
     """What contradicts itself is refused when the study file is read, with the keys that it concerns."""
     with pytest.raises(StudyFileError, match=message):
         options(tmp_path, **keys)
+
+
+def test_parquet_is_the_same(tmp_path: Path) -> None:
+    """A parquet file with the same rows, in types of its own, is the same data set; so is its test part."""
+    keys = {"length": 5, "stride": 2, "test_path": str(tmp_path / "own.csv")}
+    plain = own(tmp_path, **keys)
+    frame = pd.read_csv(tmp_path / "own.csv")
+    frame["t"] = pd.to_datetime(frame["t"], unit="s")
+    frame["what"] = frame["what"].astype("category")
+    frame.to_parquet(tmp_path / "own.parquet")
+    place = {"path": str(tmp_path / "own.parquet"), "test_path": str(tmp_path / "own.parquet")}
+    again = read(parquet.Options(**(ROLES | keys | place)))
+    assert again.sha256 == plain.sha256
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"x": "one"}, "column 'x' holds 'one' in row 1, which is no number"),
+        ({"who": None}, "30 rows have no group"),
+        ({"what": None}, "no sample is left of 30 rows"),
+        ({"x": None}, "30 missing values in 3 of 3 samples"),
+    ],
+)
+def test_bad_parquet(tmp_path: Path, change: dict[str, Any], message: str) -> None:
+    """What is wrong in a parquet file is found as in a csv file."""
+    options(tmp_path)
+    frame = pd.read_csv(tmp_path / "own.csv").assign(**change)
+    frame.to_parquet(tmp_path / "own.parquet")
+    with pytest.raises(DataError, match=message):
+        read(parquet.Options(path=str(tmp_path / "own.parquet"), **ROLES))
+
+
+def test_without_the_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Without pyarrow or pandas the message says which extra brings it."""
+    found = options(tmp_path)
+    for name in ("pandas", "pyarrow.parquet"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(MissingExtra, match=r"Reading a csv file needs pandas.*pip install 'hpo\[train\]'"):
+        read(found)
+    with pytest.raises(MissingExtra, match=r"Reading a parquet file needs pyarrow.*pip install 'hpo\[parquet\]'"):
+        read(parquet.Options(path=found.path, label="what"))
