@@ -1,4 +1,4 @@
-"""The two kinds of text that data sources read: tables of numbers, by pandas, and .ts files, by aeon."""
+"""The kinds of text that data sources read: tables of numbers, by pandas, and .ts and .arff files, by aeon."""
 
 import hashlib
 from collections import Counter
@@ -90,6 +90,38 @@ def read_ts(path: Path) -> tuple[Samples, Labels]:
     samples: Any = np.swapaxes(x, 1, 2) if isinstance(x, np.ndarray) and x.ndim == 3 else [s.T for s in x]
     # aeon turns all text into lower case; the header still knows better.
     return samples, [spelling.get(str(label), str(label)) for label in labels]
+
+
+def read_arff(path: Path) -> tuple[Samples, Labels]:
+    """An .arff file of the UCR and UEA archives, by aeon's loader.
+
+    Returns: samples (n, timesteps, channels) and n class names.
+
+    Raises:
+        DataError: missing or unreadable, lines of different length, or a last attribute that is no list of classes.
+        MissingExtra: aeon is not installed.
+    """
+    attributes = []
+    try:
+        with path.open(encoding="utf-8") as file:
+            for line in file:
+                words = line.split(maxsplit=2)
+                if words and words[0].lower() == "@attribute":
+                    attributes.append(line)
+                elif words and words[0].lower() == "@data":
+                    break
+            else:
+                raise DataError(f"{path}: not an .arff file, it has no @data line")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"cannot read {path}: {error}") from error
+    if not attributes or not attributes[-1].rstrip().endswith("}"):
+        raise DataError(f"{path}: its last attribute is no list of classes ({{a,b}}); only classification is built")
+    loader = library("aeon.datasets", "aeon", "Reading .arff files").load_from_arff_file
+    try:
+        x, labels = loader(str(path))
+    except (OSError, ValueError, IndexError) as error:
+        raise DataError(f"{path}: ragged rows, or not an .arff file that aeon can read: {error}") from error
+    return np.swapaxes(x, 1, 2), [str(label).strip("'\"") for label in labels]
 
 
 def sha256_of(files: Iterable[Path], *marks: str) -> str:

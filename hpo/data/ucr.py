@@ -1,6 +1,6 @@
-"""A data set of the UCR/UEA archives from files: NAME_TRAIN and NAME_TEST as .tsv, .txt or .ts.
+"""A data set of the UCR/UEA archives from files: NAME_TRAIN and NAME_TEST as .tsv, .txt, .ts or .arff.
 
-Each line of .tsv and .txt is a label and then one channel; .ts may have several channels.
+Each line of .tsv and .txt is a label and then one channel; .ts and .arff may have several channels.
 """
 
 import re
@@ -10,13 +10,13 @@ from typing import Literal
 from pydantic import Field
 
 from hpo.data._dataset import Raw, RawPart
-from hpo.data._files import Labels, Samples, read_table, read_ts, sha256_of
+from hpo.data._files import Labels, Samples, read_arff, read_table, read_ts, sha256_of
 from hpo.data._source import SourceOptions
 from hpo.errors import DataError, nearest
 
-# In the order in which they are looked for: all three hold the same numbers, and the first two parse fastest.
-SUFFIXES = (".tsv", ".txt", ".ts")
-_PAIR = re.compile(r"(?P<name>.+)_(TRAIN|TEST)(?P<suffix>\.tsv|\.txt|\.ts)")
+# In the order in which they are looked for: all of them hold the same numbers, and the first two parse fastest.
+SUFFIXES = (".tsv", ".txt", ".ts", ".arff")
+_PAIR = re.compile(r"(?P<name>.+)_(TRAIN|TEST)(?P<suffix>\.tsv|\.txt|\.ts|\.arff)")
 
 
 class Options(SourceOptions):
@@ -38,10 +38,10 @@ def read(options: Options) -> Raw:
 
     Raises:
         DataError: no such pair (with the nearest names), one of its files missing, empty, ragged or not numbers.
-        MissingExtra: pandas (.tsv, .txt) or aeon (.ts) is not installed.
+        MissingExtra: pandas (.tsv, .txt) or aeon (.ts, .arff) is not installed.
     """
     prefix, suffix = _pair(Path(options.path), options.name)
-    read_file = read_ts if suffix == ".ts" else _read_table
+    read_file = {".ts": read_ts, ".arff": read_arff}.get(suffix, _read_table)
     x_train, labels_train = read_file(_file(prefix, "TRAIN", suffix))
     x_test, labels_test = read_file(_file(prefix, "TEST", suffix))
     count = x_train[0].shape[-1] if len(x_train) else 0
@@ -102,7 +102,7 @@ def _in_folder(folder: Path, name: str | None) -> Path:
         if (match := _PAIR.fullmatch(file.name))
     }
     if not found:
-        raise DataError(f"{folder}: no NAME_TRAIN.tsv, .txt or .ts in it or in its folders")
+        raise DataError(f"{folder}: no NAME_TRAIN.tsv, .txt, .ts or .arff in it or in its folders")
     if name is None:
         if len(found) > 1 and folder.name not in found:
             raise DataError(f"{folder} holds several data sets; say which by name: {', '.join(sorted(found))}")

@@ -54,11 +54,11 @@ def test_uci_har(unpacked: Path, tmp_path: Path) -> None:
 
 
 def test_earthquakes(unpacked: Path, tmp_path: Path) -> None:
-    """The three formats of Earthquakes are one data set, with the 2018 archive's sizes and class counts."""
+    """The four formats of Earthquakes are one data set, with the 2018 archive's sizes and class counts."""
     folder = unpacked / "Earthquakes"
     loaded = [
         load(ucr.Options(path=str(folder / f"Earthquakes_TRAIN{suffix}")), tmp_path)
-        for suffix in (".txt", ".tsv", ".ts")
+        for suffix in (".txt", ".tsv", ".ts", ".arff")
     ]
     assert len({data.sha256 for data in loaded}) == 1
     data = load(ucr.Options(path=str(unpacked), name="Earthquakes"), tmp_path)

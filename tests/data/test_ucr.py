@@ -28,6 +28,14 @@ def ts(table: str) -> str:
     return "\n".join(head + rows) + "\n"
 
 
+def arff(table: str) -> str:
+    """The table as an .arff file."""
+    lines = [line.split() for line in table.splitlines()]
+    head = ["% a comment", "@relation Tiny", *(f"@attribute att{k} numeric" for k in range(len(lines[0]) - 1))]
+    rows = [",".join([*values, f"{float(label):g}"]) for label, *values in lines]
+    return "\n".join([*head, "@attribute target {1,2}", "", "@data", *rows]) + "\n"
+
+
 def write_pair(folder: Path, train: str, test: str, suffix: str = ".txt", name: str = "Tiny") -> Path:
     """Writes both files and returns the pair's beginning."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -42,17 +50,18 @@ def options(path: Path, name: str | None = None) -> ucr.Options:
 
 
 def test_ucr_formats_are_equal(tmp_path: Path) -> None:
-    """.txt, .tsv and .ts with the same numbers are the same data set, however the path is given."""
+    """.txt, .tsv, .ts and .arff with the same numbers are the same data set, however the path is given."""
     txt = write_pair(tmp_path / "a", TABLE_TRAIN.replace(" ", "   "), TABLE_TEST)
     tsv = write_pair(tmp_path / "b", TABLE_TRAIN.replace(" ", "\t"), TABLE_TEST.replace(" ", "\t"), ".tsv")
     other = write_pair(tmp_path / "c", ts(TABLE_TRAIN), ts(TABLE_TEST), ".ts")
+    last = write_pair(tmp_path / "d", arff(TABLE_TRAIN), arff(TABLE_TEST), ".arff")
     data = read(options(txt))
     assert data.classes == ("1", "2")
     assert data.channels == ("channel_0",)
     np.testing.assert_array_equal(data.train.x[1, :, 0], np.array([0.4, 0.5, 0.6], dtype=np.float32))
     assert data.train.x.shape == (3, 3, 1)
     assert data.train.y.tolist() == [0, 1, 0]
-    for path in (tsv, other, tmp_path / "b", tmp_path / "c" / "Tiny_TRAIN.ts", tmp_path / "a" / "Tiny_TEST.txt"):
+    for path in (tsv, other, last, tmp_path / "b", tmp_path / "c" / "Tiny_TRAIN.ts", tmp_path / "a" / "Tiny_TEST.txt"):
         assert read(options(path)).sha256 == data.sha256, path
     assert read(options(tmp_path / "a", "Tiny")).sha256 == data.sha256
 
@@ -90,6 +99,16 @@ def test_ucr_several_channels(tmp_path: Path) -> None:
     np.testing.assert_array_equal(data.train.x[1], np.array([[7, -1], [8, -2], [9, -3]], dtype=np.float32))
 
 
+def test_several_channels_of_arff(tmp_path: Path) -> None:
+    """The archive's form of several channels gives (n, timesteps, channels)."""
+    relation = "@attribute two relational\n @attribute t0 numeric\n@end two\n"
+    body = f"@relation Two\n{relation}@attribute c {{Run,'a walk'}}\n@data\n"
+    body += "'1,2,3\\n4,5,6',Run\n'7,8,9\\n-1,-2,?','a walk'\n"
+    data = read(ucr.Options(path=str(write_pair(tmp_path, body, body, ".arff")), missing="zero"))
+    assert data.classes == ("Run", "a walk")
+    np.testing.assert_array_equal(data.train.x[1], np.array([[7, -1], [8, -2], [9, 0]], dtype=np.float32))
+
+
 @pytest.mark.parametrize(
     ("train", "test", "suffix", "message"),
     [
@@ -108,6 +127,15 @@ def test_ucr_several_channels(tmp_path: Path) -> None:
         (TABLE_TRAIN, TABLE_TEST.replace("2.0 ", "3.0 "), ".txt", r"labels never seen in training: 3 "),
         (TABLE_TRAIN.replace("2.0 ", "1.0 "), TABLE_TEST, ".txt", "one class only"),
         (ts(TABLE_TRAIN).replace(",0.6", ""), ts(TABLE_TEST), ".ts", r"TRAIN\.ts: ragged rows"),
+        (arff(TABLE_TRAIN).replace(",0.6", ""), arff(TABLE_TEST), ".arff", r"TRAIN\.arff: ragged rows"),
+        (arff(TABLE_TRAIN).replace("0.6", "six"), arff(TABLE_TEST), ".arff", "or not an .arff file that aeon can read"),
+        (
+            arff(TABLE_TRAIN),
+            arff(TABLE_TEST).replace("@data", ""),
+            ".arff",
+            r"TEST\.arff: not an .arff file, it has no",
+        ),
+        (arff(TABLE_TRAIN).replace("{1,2}", "numeric"), arff(TABLE_TEST), ".arff", "no list of classes"),
         (ts(TABLE_TRAIN).replace("0.5", "?"), ts(TABLE_TEST), ".ts", "1 NaN or infinite values"),
         (ts(TABLE_TRAIN).replace("@data\n", ""), ts(TABLE_TEST), ".ts", "not a .ts file, it has no @data line"),
         (ts(TABLE_TRAIN).replace("0.6", "six"), ts(TABLE_TEST), ".ts", "not a .ts file that aeon can read"),
@@ -130,7 +158,7 @@ def test_ucr_faults(tmp_path: Path, train: str, test: str, suffix: str, message:
 
 def test_ucr_missing_files(tmp_path: Path) -> None:
     """A missing half, an empty folder, and a path with nothing say what was looked for."""
-    with pytest.raises(DataError, match=r"no NAME_TRAIN\.tsv, \.txt or \.ts"):
+    with pytest.raises(DataError, match=r"no NAME_TRAIN\.tsv, \.txt, \.ts or \.arff"):
         read(options(tmp_path))
     with pytest.raises(DataError, match="found no files Tiny_TRAIN and Tiny_TEST"):
         ucr.fingerprint(options(tmp_path / "Tiny"))
