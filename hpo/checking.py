@@ -44,6 +44,7 @@ def plan(prepared: Prepared, *, sizes: bool) -> dict[str, Any]:
         "study": definition.name,
         "data": _summary(loaded),
         "split": {"by": definition.split.by, "sha256": prepared.split.sha256, "folds": folds},
+        "warnings": list(prepared.warnings),
         "metric": definition.train.metric,
         "search": {
             "sampler": definition.search.sampler,

@@ -58,6 +58,8 @@ def check(study_file: Path, cache: Path, sizes: bool, as_json: bool) -> None:
     if not as_json:
         log.info("reading %s and its data ...", study_file)
     prepared = prepare(study_file, cache)
+    for warning in prepared.warnings:
+        log.warning("warning: %s", warning)
     if sizes and not as_json:
         log.info("building some models to count their parameters ...")
     plan = checking.plan(prepared, sizes=sizes)
@@ -85,6 +87,8 @@ def launch(study_file: Path, workers: int | None, on: str, dry_run: bool, **wish
 
     log.info("reading %s and its data ...", study_file)
     prepared = prepare(study_file, wishes["cache"])
+    for warning in prepared.warnings:
+        log.warning("warning: %s", warning)
     wish = _wish(prepared.definition.name, workers, prepared.definition.train.threads, **wishes)
     if dry_run:
         plan = launchers.get(on).plan(wish)
@@ -261,8 +265,8 @@ def rerun(name: str, number: int, output: Path | None, storage: str, cache: Path
     from hpo.store import Store
 
     with Store(storage, read_only=True) as store, place(output) as folder:
-        definition = store.study(name).definition
-        epochs = definition.train.max_epochs * definition.split.folds
+        record = store.study(name)
+        epochs = record.definition.train.max_epochs * record.folds
         log.info("training trial %d of study %s again ...", number, name)
         with training(console(err=True), f"trial {number}", epochs) as heard:
             found = train_again(store, name, number, cache=cache, folder=folder, heard=heard)

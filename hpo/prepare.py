@@ -30,6 +30,7 @@ class Prepared:
 
     Attributes:
         spaces: family -> resolved search space.
+        warnings: sentences on what is allowed and yet spoils the scores.
         record: what the store keeps of the data.
     """
 
@@ -39,6 +40,7 @@ class Prepared:
     split: Split
     spaces: dict[str, Space]
     record: DataRecord
+    warnings: tuple[str, ...]
 
 
 def prepare(path: Path, cache: Path) -> Prepared:
@@ -64,7 +66,12 @@ def prepare(path: Path, cache: Path) -> Prepared:
         stopping=definition.split.stopping,
         seed=definition.split.seed,
         data_sha256=loaded.sha256,
+        repeats=definition.split.repeats,
+        predefined=loaded.train.folds,
+        recordings=loaded.train.recordings,
     )
+    if problems := definition.search.pruner.unfit(definition.train.max_epochs, len(split.folds)):
+        raise StudyFileError(str(path), problems)
     spaces = _spaces(path, definition, loaded, min(len(fold.train) for fold in split.folds))
     record = DataRecord(
         name=loaded.name,
@@ -74,9 +81,10 @@ def prepare(path: Path, cache: Path) -> Prepared:
         padded=loaded.padded,
         n_train=len(loaded.train.y),
         classes=loaded.classes,
+        folds=len(split.folds),
         base=str(path.parent.absolute()),
     )
-    return Prepared(path, definition, loaded, split, spaces, record)
+    return Prepared(path, definition, loaded, split, spaces, record, _overlap(definition, loaded))
 
 
 def read_data(options: data.SourceOptions, cache: Path, *, base: Path = Path()) -> data.Loaded:
@@ -89,6 +97,20 @@ def read_data(options: data.SourceOptions, cache: Path, *, base: Path = Path()) 
         return data.load(options.at(base), cache)
     except OSError as error:  # a folder that may not be looked into, a name that is too long
         raise DataError(f"cannot read {options.place()}: {error.strerror or error}") from error
+
+
+def _overlap(definition: StudyDef, loaded: data.Loaded) -> tuple[str, ...]:
+    """A warning where windows that share time steps are drawn at random, each for itself."""
+    if definition.split.by != "stratified" or loaded.train.recordings is not None:
+        return ()
+    shared, looked = data.overlapping(loaded.train.x)
+    if not shared:
+        return ()
+    what = 'use by = "group"' if loaded.train.groups is not None else "bring groups, such as people or recordings"
+    return (
+        f"{shared} of {looked} windows ({shared / looked:.1%}) share time steps with another one, and "
+        f'by = "stratified" puts such windows into different parts: all scores will be too good. Better {what}',
+    )
 
 
 def _spaces(path: Path, definition: StudyDef, loaded: data.Loaded, n_train: int) -> dict[str, Space]:

@@ -6,13 +6,14 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from hpo import data, pruners
 from hpo.data import SourceOptions, is_path
+from hpo.data.split import DRAWN, By
 from hpo.errors import StudyFileError, nearest
 from hpo.folders import names
 from hpo.study_file import SIBLINGS, Search, Split, StudyDef, Train
@@ -30,7 +31,6 @@ MAX_BYTES = 1 << 20
 _FREE = ("budget", "train.stall_minutes")
 
 _LATER_VALUES = {
-    "split.by": {"predefined"},
     "search.duplicates": {"skip"},
 }
 _LATER_KEYS = {"notify"}
@@ -200,8 +200,6 @@ def _problem(details: ErrorDetails, raw: object) -> tuple[str, str]:
                 return key, f"is a hyperparameter; it belongs into [space]: {name} = ..., a range or a list of choices"
             of = f" of source {table.model_fields['source'].default!r}" if issubclass(table, SourceOptions) else ""
             return key, f"unknown key{of}; {nearest(name, table.model_fields)}"
-        case "less_than_equal" if key == "split.repeats":
-            return key, f"got {shown(got)}; repeated folds are {LATER}, accepted: 1"
         case "literal_error" if isinstance(got, str):
             if got in _LATER_VALUES.get(key, ()):
                 return key, f"{got!r} is {LATER}; accepted: {accepted}"
@@ -274,9 +272,7 @@ def _contradictions(raw: Mapping[str, Any]) -> list[str]:
     split = tables.get("split", {})
     problems = _name(raw.get("name"))
     problems += _pruner(tables.get("search", {}), tables.get("train", {}), split)
-    folds = split.get("folds", 1)
-    if isinstance(folds, int) and folds > 1 and "validation" in split:
-        problems.append(f"split.validation: has no effect with {folds} folds: each is the validation part once")
+    problems += _split(split)
     if "budget" in tables and not {"trials", "hours"} & set(tables["budget"]):
         problems.append("budget: has no end; give trials, hours, or both")
     return problems
@@ -289,13 +285,28 @@ def _name(name: object) -> list[str]:
     return []
 
 
+def _split(split: Mapping[str, Any]) -> list[str]:
+    by, folds = split.get("by"), split.get("folds", 1)
+    if by in get_args(By) and by not in DRAWN:
+        return [
+            f"split.{key}: has no effect with by = {by!r}: the data say which folds there are; leave it out"
+            for key in ("folds", "repeats", "validation")
+            if key in split
+        ]
+    if isinstance(folds, int) and folds > 1 and "validation" in split:
+        return [f"split.validation: has no effect with {folds} folds: each is the validation part once"]
+    return []
+
+
 def _pruner(search: Mapping[str, Any], train: Mapping[str, Any], split: Mapping[str, Any]) -> list[str]:
     if "pruner" not in search:
         return []
     try:
         pruner = Search.model_validate({"pruner": search["pruner"]}).pruner
         epochs = Train.model_validate({k: v for k, v in train.items() if k == "max_epochs"}).max_epochs
-        folds = Split.model_validate({"by": "group"} | {k: v for k, v in split.items() if k == "folds"}).folds
+        keys = {k: v for k, v in split.items() if k in ("folds", "repeats")}
+        by = split.get("by") if split.get("by") in get_args(By) else DRAWN[0]
+        folds = Split.model_validate({"by": by} | keys).count()
     except ValidationError:
         return []  # named already
-    return pruner.unfit(epochs, folds)
+    return [] if folds is None else pruner.unfit(epochs, folds)

@@ -10,6 +10,7 @@ from pydantic import Field, SerializeAsAny, field_validator
 
 from hpo import data, pruners
 from hpo.data import SourceOptions
+from hpo.data.split import DRAWN, By
 from hpo.folders import names
 from hpo.pruners import Pruner
 from hpo.scores import METRICS
@@ -36,14 +37,19 @@ def data_table(raw: object) -> object:
 class Split(Table):
     """How the training part of the data is cut. The test part is never touched."""
 
-    by: Literal["group", "stratified"] = Field(
-        description="'group' (no subject lies in two parts) or 'stratified' (class shares are kept)"
+    by: By = Field(
+        description="'group' (no subject lies in two parts), 'stratified' (class shares are kept), "
+        "'leave-one-group-out' or 'predefined'"
     )
     folds: int = Field(1, ge=1, description="a whole number from 1; 1 is one held-out part, more is k-fold")
-    repeats: int = Field(1, ge=1, le=1, description=f"1 (repeated folds are {LATER})")
+    repeats: int = Field(1, ge=1, description="a whole number from 1")
     validation: float = Field(0.2, gt=0, le=0.5, description="a number above 0, up to 0.5")
     stopping: float = Field(0.0, ge=0, lt=0.5, description="a number from 0 to less than 0.5")
     seed: int = Field(0, ge=0, lt=2**32, description="a whole number from 0 to 4294967295")
+
+    def count(self) -> int | None:
+        """How many folds a trial trains; None where only the data know."""
+        return self.folds * self.repeats if self.by in DRAWN else None
 
 
 class Model(Table):

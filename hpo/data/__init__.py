@@ -11,6 +11,7 @@ from pathlib import Path
 from hpo import folders
 from hpo.data._dataset import Dataset, Part, Raw, RawPart, make_dataset
 from hpo.data._load import Cached, Loaded, cached, load, open_test
+from hpo.data._overlap import overlapping
 from hpo.data._parts import open_part, parts, prepare
 from hpo.data._source import Source, SourceOptions, get, is_path, read, tables
 
@@ -30,6 +31,7 @@ __all__ = [
     "make_dataset",
     "open_part",
     "open_test",
+    "overlapping",
     "parts",
     "prepare",
     "read",

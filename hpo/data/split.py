@@ -5,17 +5,20 @@ Scikit-learn draws, this module refuses what cannot be split and checks what was
 
 import hashlib
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
+from hpo.data import _draw
 from hpo.data._dataset import IntArray
+from hpo.data._draw import Pair, derive
 from hpo.data._lazy import library
 from hpo.errors import DataError
 
-By = Literal["group", "stratified"]
+By = Literal["group", "stratified", "leave-one-group-out", "predefined"]
+DRAWN: tuple[By, ...] = ("group", "stratified")
+"""Splits that chance decides. Of the others, the data say how many folds there are and who is in them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,132 +56,183 @@ def make_split(
     stopping: float,
     seed: int,
     data_sha256: str,
+    repeats: int = 1,
+    predefined: IntArray | None = None,
+    recordings: IntArray | None = None,
 ) -> Split:
     """Splits the training part.
 
     Args:
         y: int64 (n,), labels 0..K-1.
-        groups: int64 (n,); None where the source knows no groups. Only ``by="group"`` looks at it.
-        by: ``"group"`` keeps all samples of a group in one part; ``"stratified"`` keeps the class shares alike.
-        folds: 1 holds out `validation`; more make k-fold cross-validation, where each fold validates on 1/folds.
+        groups: int64 (n,); None where the source knows no groups.
+        by: ``"group"`` keeps all samples of a group in one part; ``"stratified"`` keeps the class shares alike;
+            ``"leave-one-group-out"`` makes each group the validation part once; ``"predefined"`` does as the source
+            says.
+        folds: 1 holds out `validation`; more make k-fold cross-validation, where each fold validates on 1/folds. Only
+            of the first two kinds, like `validation` and `repeats`.
         validation: the share held out with ``folds=1``: of the groups, or of the samples. Not used with more folds.
         stopping: the share of what is left for training (again of groups, or of samples) that stops the epochs
             and neither trains nor ranks; 0 means that the validation part does both.
         seed: not negative; the same seed, data and settings always give the same split.
         data_sha256: hash of the data, for the split's own hash.
+        repeats: how often all folds are drawn anew.
+        predefined: int64 (n,), the fold that each sample validates, or -1; None where the source brings no split.
+        recordings: int64 (n,), samples that share time steps have the same; None where none do. They stay in one part,
+            whatever `by` says.
 
     Raises:
         DataError: the settings are out of range, or the data cannot be split so (no groups, too few groups or
-            samples, a class with too few members, a training part that lacks a class).
+            samples, a class with too few members, a training part that lacks a class, recordings that a predefined
+            split tears apart).
         MissingExtra: scikit-learn is not installed.
     """
-    problems = _bad_settings(by, folds, validation, stopping, seed) or _bad_data(y, groups, by, folds, stopping)
+    asked = _Asked(by, folds, validation, stopping, seed, repeats)
+    problems = _bad_settings(asked) or _bad_data(asked, y, groups, predefined, recordings)
     if problems:
         raise DataError(f"this {by} split is not possible: " + "; ".join(problems))
     sklearn = library("sklearn.model_selection", "scikit-learn", "Splitting data")
-    owners = groups if by == "group" else None
+    # who must not be torn apart: samples of a group, or else of a recording
+    owners = recordings if by == "stratified" or groups is None else groups
     try:
-        pairs = _outer(sklearn, y, owners, folds, validation, seed)
         drawn = tuple(
-            Fold(*_take(sklearn, y, owners, rest, stopping, _derive(seed, 1, number)), np.sort(held).astype(np.int64))
-            for number, (rest, held) in enumerate(pairs)
+            Fold(*_take(sklearn, asked, y, owners, rest, number), np.sort(held).astype(np.int64))
+            for number, (rest, held) in enumerate(_pairs(sklearn, asked, y, owners, predefined))
         )
     except ValueError as error:
         raise DataError(f"this {by} split is not possible: {error}") from error
+    whole = {"group": groups if by in ("group", "leave-one-group-out") else None, "recording": recordings}
     for number, fold in enumerate(drawn):
-        _verify(number, fold, y, owners)
-    settings = {
-        "data": data_sha256,
-        "by": by,
-        "folds": folds,
-        "validation": float(validation),
-        "stopping": float(stopping),
-        "seed": seed,
-    }
-    return Split(drawn, _sha256(settings, drawn))
+        _verify(number, fold, y, {what: ids for what, ids in whole.items() if ids is not None}, by)
+    return Split(drawn, _sha256(asked.settings(data_sha256), drawn))
 
 
-def _bad_settings(by: str, folds: int, validation: float, stopping: float, seed: int) -> list[str]:
+@dataclass(frozen=True)
+class _Asked:
+    by: By
+    folds: int
+    validation: float
+    stopping: float
+    seed: int
+    repeats: int
+
+    def settings(self, data_sha256: str) -> dict[str, Any]:
+        """For the split's hash. Without what has no effect, so that older hashes stay what they are."""
+        settings = {"data": data_sha256, "by": self.by, "stopping": float(self.stopping), "seed": self.seed}
+        if self.by in DRAWN:
+            settings |= {"folds": self.folds, "validation": float(self.validation)}
+        return settings | ({"repeats": self.repeats} if self.repeats > 1 else {})
+
+    def draws(self) -> int:
+        """How many draws the best one is chosen from; groups have one, for their splits' hashes to stay."""
+        return _draw.DRAWS if self.by == "stratified" else 1
+
+    def parts(self) -> tuple[int, str]:
+        """The fewest pieces that the data must fall into, and what for."""
+        folds = self.folds if self.by in DRAWN else 1
+        pieces = max(folds, 2) + (self.stopping > 0)
+        wanted = f"{folds} folds" if folds > 1 else "a training and a validation part"
+        return pieces, wanted + (" and a stopping part" if self.stopping > 0 else "")
+
+
+def _bad_settings(asked: _Asked) -> list[str]:
     problems = []
-    if by not in ("group", "stratified"):
-        problems.append(f"by is {by!r}, known: group, stratified")
-    if folds < 1:
-        problems.append(f"folds is {folds}, it must be at least 1")
-    if folds == 1 and not 0 < validation < 1:
-        problems.append(f"validation is {validation}, it must lie between 0 and 1")
-    if not 0 <= stopping < 1:
-        problems.append(f"stopping is {stopping}, it must be at least 0 and less than 1")
-    if seed < 0:
-        problems.append(f"seed is {seed}, it must not be negative")
+    if asked.by not in get_args(By):
+        problems.append(f"by is {asked.by!r}, known: {', '.join(get_args(By))}")
+    counts = {"folds": asked.folds, "repeats": asked.repeats}
+    problems += [f"{name} is {count}, it must be at least 1" for name, count in counts.items() if count < 1]
+    if asked.folds == 1 and not 0 < asked.validation < 1:
+        problems.append(f"validation is {asked.validation}, it must lie between 0 and 1")
+    if not 0 <= asked.stopping < 1:
+        problems.append(f"stopping is {asked.stopping}, it must be at least 0 and less than 1")
+    if asked.seed < 0:
+        problems.append(f"seed is {asked.seed}, it must not be negative")
     return problems
 
 
-def _bad_data(y: IntArray, groups: IntArray | None, by: str, folds: int, stopping: float) -> list[str]:
+def _bad_data(
+    asked: _Asked, y: IntArray, groups: IntArray | None, predefined: IntArray | None, recordings: IntArray | None
+) -> list[str]:
     problems = []
-    parts = max(folds, 2) + (stopping > 0)
-    wanted = f"{folds} folds" if folds > 1 else "a training and a validation part"
-    wanted += " and a stopping part" if stopping > 0 else ""
-    if len(y) < parts:
-        problems.append(f"{len(y)} samples are fewer than {wanted} need ({parts})")
-    if by == "group":
+    pieces, wanted = asked.parts()
+    if len(y) < pieces:
+        problems.append(f"{len(y)} samples are fewer than {wanted} need ({pieces})")
+    if asked.by == "predefined":
+        return problems + _bad_folds(predefined)
+    if asked.by == "stratified" and recordings is not None:
+        found = len(np.unique(recordings))
+        if found < pieces:
+            problems.append(
+                f"windows that overlap stay together, and {found} recordings are fewer than {wanted} need ({pieces}); "
+                "blocks in [data] cuts recordings into more"
+            )
+    elif asked.by != "stratified":
         if groups is None:
             return [*problems, 'the data have no groups; use by = "stratified", or a source that brings groups']
         if len(groups) != len(y):
             return [*problems, f"{len(y)} samples but {len(groups)} groups"]
         found = len(np.unique(groups))
-        if found < parts:
-            problems.append(f"{found} groups are fewer than {wanted} need ({parts})")
-    counts = np.bincount(y)
+        if found < pieces:
+            problems.append(f"{found} groups are fewer than {wanted} need ({pieces})")
     # With groups a class may lie in few of them; what matters then is checked on the parts that were drawn.
-    least = folds if by == "group" else parts
-    few = {k: int(n) for k, n in enumerate(counts) if n < least}
+    least = pieces if asked.by == "stratified" else asked.folds if asked.by == "group" else 2
+    few = {k: int(n) for k, n in enumerate(np.bincount(y)) if n < least}
     if few:
         listing = ", ".join(f"class {k} has {n}" for k, n in few.items())
         problems.append(f"every class needs at least {least} members for {wanted}, but {listing}")
     return problems
 
 
-def _derive(seed: int, *place: int) -> int:
-    """A seed of its own for each draw, in the range that scikit-learn takes."""
-    return int(np.random.SeedSequence([seed, *place]).generate_state(1)[0])
+def _bad_folds(predefined: IntArray | None) -> list[str]:
+    if predefined is None:
+        return [
+            "the source brings no split; give csv and parquet a column part with the word validation in it, "
+            'npz an array fold, or use another by, such as "group" or "stratified"'
+        ]
+    if (predefined < -1).any():
+        return [
+            f"the source's folds go down to {predefined.min()}; accepted: numbers from 0, or -1 for samples of none"
+        ]
+    return [] if (predefined >= 0).any() else ["the source puts no sample into a validation part"]
 
 
-def _outer(
-    sklearn: Any, y: IntArray, owners: IntArray | None, folds: int, validation: float, seed: int
-) -> list[tuple[IntArray, IntArray]]:
+def _pairs(sklearn: Any, asked: _Asked, y: IntArray, owners: IntArray | None, folds: IntArray | None) -> list[Pair]:
     """What is left and what is held out for validation, per fold."""
-    state = _derive(seed, 0)
-    if folds == 1:
-        return [_holdout(sklearn, y, owners, validation, state)]
-    kind: Callable[..., Any] = sklearn.StratifiedKFold if owners is None else sklearn.StratifiedGroupKFold
-    splitter = kind(n_splits=folds, shuffle=True, random_state=state)
-    return list(splitter.split(np.zeros(len(y)), y, owners))
-
-
-def _holdout(sklearn: Any, y: IntArray, owners: IntArray | None, share: float, state: int) -> tuple[IntArray, IntArray]:
-    kind: Callable[..., Any] = sklearn.StratifiedShuffleSplit if owners is None else sklearn.GroupShuffleSplit
-    splitter = kind(n_splits=1, test_size=share, random_state=state)
-    rest, held = next(iter(splitter.split(np.zeros(len(y)), y, owners)))
-    return rest, held
+    if asked.by == "leave-one-group-out":
+        return list(sklearn.LeaveOneGroupOut().split(y, y, owners))
+    if asked.by == "predefined":
+        return list(sklearn.PredefinedSplit(folds).split())
+    pairs: list[Pair] = []
+    for number in range(asked.repeats):
+        state = derive(asked.seed, 0) if number == 0 else derive(asked.seed, 2, number)
+        if asked.folds > 1:
+            pairs += _draw.folds(sklearn, y, owners, asked.folds, state)
+        else:
+            pairs.append(_draw.holdout(sklearn, y, owners, asked.validation, state, asked.draws()))
+    return pairs
 
 
 def _take(
-    sklearn: Any, y: IntArray, owners: IntArray | None, rest: IntArray, stopping: float, state: int
+    sklearn: Any, asked: _Asked, y: IntArray, owners: IntArray | None, rest: IntArray, number: int
 ) -> tuple[IntArray, IntArray | None]:
     """The training part and, taken out of it, the stopping part."""
     rest = np.sort(rest).astype(np.int64)
-    if stopping == 0:
+    if asked.stopping == 0:
         return rest, None
-    train, held = _holdout(sklearn, y[rest], None if owners is None else owners[rest], stopping, state)
+    state = derive(asked.seed, 1, number)
+    inner = None if owners is None else owners[rest]
+    train, held = _draw.holdout(sklearn, y[rest], inner, asked.stopping, state, asked.draws())
     return np.sort(rest[train]), np.sort(rest[held])
 
 
-def _verify(number: int, fold: Fold, y: IntArray, owners: IntArray | None) -> None:
+def _verify(number: int, fold: Fold, y: IntArray, whole: dict[str, IntArray], by: By) -> None:
     """Checks what the library drew: a leak here would spoil every score, so it is not taken on trust.
 
+    Args:
+        whole: what must not be torn apart, by the word for it.
+
     Raises:
-        DataError: a part is empty, the parts overlap or leave something out, a group lies in two parts, or the
-            training part lacks a class.
+        DataError: a part is empty, the parts overlap or leave something out, a group or a recording lies in two parts,
+            or the training part lacks a class.
     """
     parts = fold.parts()
     empty = [name for name, indices in parts.items() if len(indices) == 0]
@@ -186,18 +240,18 @@ def _verify(number: int, fold: Fold, y: IntArray, owners: IntArray | None) -> No
         raise DataError(f"fold {number}: the {' and '.join(empty)} part is empty; use fewer folds or another seed")
     if not np.array_equal(np.sort(np.concatenate(list(parts.values()))), np.arange(len(y))):
         raise DataError(f"fold {number}: the parts overlap or leave samples out; this is a bug, please report it")
-    if owners is not None:
+    for what, ids in whole.items():
         seen: dict[int, str] = {}
         for name, indices in parts.items():
-            for group in np.unique(owners[indices]).tolist():
-                if group in seen:
-                    raise DataError(f"fold {number}: group {group} lies in the {seen[group]} and the {name} part")
-                seen[group] = name
+            for one in np.unique(ids[indices]).tolist():
+                if one in seen:
+                    raise DataError(f"fold {number}: {what} {one} lies in the {seen[one]} and the {name} part")
+                seen[one] = name
     lacking = sorted(set(np.unique(y).tolist()) - set(np.unique(y[fold.train]).tolist()))
     if lacking:
         raise DataError(
             f"fold {number}: the training part lacks class {', '.join(map(str, lacking))}; "
-            "use another seed, fewer folds or a smaller share for validation and stopping"
+            + ("use another seed, fewer folds or a smaller share for validation and stopping" if by in DRAWN else "")
         )
 
 

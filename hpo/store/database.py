@@ -78,7 +78,7 @@ class Database:
             return optuna.load_study(
                 study_name=record.name,
                 storage=self.storage,
-                pruner=definition.search.pruner.make(definition.train.max_epochs, definition.split.folds),
+                pruner=definition.search.pruner.make(definition.train.max_epochs, record.folds),
             )
 
     def _find(self, name: str) -> StudyRecord | None:

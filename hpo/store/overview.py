@@ -102,7 +102,7 @@ def status(store: Database, record: StudyRecord, trials: list[TrialRecord]) -> S
         workers=tuple(team),
         seconds={"training": fit, "overhead": total - fit},
         running=tuple(trial for trial in trials if trial.live),
-        max_steps=train.max_epochs * record.definition.split.folds,
+        max_steps=train.max_epochs * record.folds,
         ending=ending if state == "ended" else "",
         last_failure=_detail(trials[failed[0]]) if failed else "",
     )

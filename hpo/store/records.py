@@ -23,6 +23,7 @@ class DataRecord(_Record):
         padded: windows differ in length; the shorter ones end in steps of NaN.
         n_train: windows outside the test part.
         sha256: of the data set. split_sha256: of the split of its training part.
+        folds: of the split, repeats included; None if not recorded.
         base: folder from which relative paths of the study file counted when it was launched; None if not recorded.
     """
 
@@ -33,6 +34,7 @@ class DataRecord(_Record):
     padded: bool = False
     n_train: int
     classes: tuple[str, ...]
+    folds: int | None = None
     base: str | None = None
 
 
@@ -48,6 +50,11 @@ class StudyRecord(_Record):
     versions: dict[str, str]
     created_at: float
     stop_requested: bool
+
+    @property
+    def folds(self) -> int:
+        """How many folds each of its trials trains."""
+        return self.data.folds or self.definition.split.folds
 
 
 class Given(_Record):

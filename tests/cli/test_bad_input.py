@@ -59,6 +59,7 @@ def one_class(folder: Path) -> None:
         file.write_text(re.sub("^0", "1", file.read_text(), flags=re.MULTILINE))
 
 
+CSV = {"source": "csv", "path": "own.csv", "label": "what"}
 ROWS: dict[str, Row] = {
     # the study file
     "no file": Row(USAGE, r"other\.toml: 1 mistake\n  - there is no such file", options=("other.toml",)),
@@ -158,6 +159,22 @@ ROWS: dict[str, Row] = {
         DATA, "cannot read ~nobody-here/x: there is no such home", HAR | {"data/path": "~nobody-here/x"}
     ),
     "no such name of a file": Row(DATA, "cannot read .*: File name too long", HAR | {"data/path": "x" * 300}),
+    "no csv file": Row(DATA, r"cannot read own\.csv: No such file", {"data": CSV}),
+    "a csv file without the column": Row(
+        DATA,
+        r"own\.csv: no column 'what'; did you mean 'wat'",
+        {"data": CSV},
+        lambda folder: (folder / "own.csv").write_text("x,wat\n1,a\n"),
+    ),
+    "keys of csv that contradict each other": Row(
+        USAGE, r"- data: stride has no effect without length", {"data": CSV | {"stride": 3}}
+    ),
+    "no npz file": Row(
+        DATA,
+        r"own\.npz: no \.npz file that can be read",
+        {"data": {"source": "npz", "path": "own.npz"}},
+        lambda folder: (folder / "own.npz").write_text("X, y"),
+    ),
     "no such bundled set": Row(
         DATA, "unknown bundled data set 'BasicMotion': did you mean 'BasicMotions'", {"data/name": "BasicMotion"}
     ),
@@ -213,6 +230,13 @@ ROWS: dict[str, Row] = {
     "group split without groups": Row(
         DATA, 'the data have no groups; use by = "stratified"', UCR | {"split/by": "group"}, pair()
     ),
+    "a group left out where there is none": Row(
+        DATA,
+        "leave-one-group-out split is not possible: the data have no groups",
+        UCR | {"split/by": "leave-one-group-out"},
+        pair(),
+    ),
+    "no predefined split": Row(DATA, "the source brings no split", UCR | {"split/by": "predefined"}, pair()),
     "fewer groups than folds": Row(
         DATA, r"3 groups are fewer than 4 folds need \(4\)", HAR | {"split": {"by": "group", "folds": 4}}, damaged()
     ),

@@ -1,6 +1,6 @@
 """Splits: nothing leaks from part to part, and the hash says exactly what a split is made of."""
 
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -53,21 +53,36 @@ def check_fold(fold: Fold, n: int, groups: IntArray | None) -> None:
     n=st.integers(2, 80),
     classes=st.integers(1, 3),
     owners=st.integers(1, 15),
-    by=st.sampled_from(["group", "stratified"]),
+    by=st.sampled_from(get_args(By)),
     folds=st.integers(1, 4),
+    repeats=st.integers(1, 3),
     validation=st.floats(0.05, 0.6),
     stopping=st.sampled_from([0.0, 0.2, 0.5]),
+    overlap=st.booleans(),
     seed=st.integers(0, 2**40),
 )
 def test_no_leak(
-    n: int, classes: int, owners: int, by: By, folds: int, validation: float, stopping: float, seed: int
+    n: int,
+    classes: int,
+    owners: int,
+    by: By,
+    folds: int,
+    repeats: int,
+    validation: float,
+    stopping: float,
+    overlap: bool,
+    seed: int,
 ) -> None:
-    """Whatever the data, a split is refused, or no sample and no group lies in two parts, every sample lies in one,
-    every class is trained, the folds together validate each sample once, and asking again gives the same hash.
+    """Whatever the data, a split is refused, or no sample, no group and no recording of overlapping windows lies in two
+    parts, every sample lies in one, every class is trained, the folds of a round together validate each sample once,
+    and asking again gives the same hash.
     """
     rng = np.random.default_rng(seed)
     y = ints(np.unique(rng.integers(classes, size=n), return_inverse=True)[1])
     groups = ints(rng.integers(owners, size=n) * 10)
+    # recordings lie within groups
+    recordings = ints(groups * 100 + rng.integers(4, size=n)) if overlap else None
+    own = ints(rng.integers(-1, folds, size=n) if recordings is None else recordings % (folds + 1) - 1)
 
     def make() -> Split:
         return make_split(
@@ -79,6 +94,9 @@ def test_no_leak(
             stopping=stopping,
             seed=seed,
             data_sha256=DATA,
+            repeats=repeats,
+            predefined=own,
+            recordings=recordings,
         )
 
     try:
@@ -86,15 +104,24 @@ def test_no_leak(
     except DataError:
         event("refused")
         return
-    event("split")
-    assert len(split.folds) == folds
+    event(f"split {by}")
+    grouped = by in ("group", "leave-one-group-out")
     for fold in split.folds:
-        check_fold(fold, n, groups if by == "group" else None)
+        check_fold(fold, n, groups if grouped else None)
+        check_fold(fold, n, recordings)
         assert (fold.stopping is not None) == (stopping > 0)
         assert set(y[fold.train].tolist()) == set(y.tolist())
-    if folds > 1:
-        validated = np.concatenate([fold.validation for fold in split.folds])
-        assert sorted(validated.tolist()) == list(range(n))
+    if by == "predefined":
+        assert [fold.validation.tolist() for fold in split.folds] == [
+            np.flatnonzero(own == k).tolist() for k in range(folds) if (own == k).any()
+        ]
+    elif by == "leave-one-group-out":
+        assert [set(groups[fold.validation].tolist()) for fold in split.folds] == [{g} for g in np.unique(groups)]
+    else:
+        assert len(split.folds) == folds * repeats
+        rounds = [split.folds[k * folds : (k + 1) * folds] for k in range(repeats)]
+        validated = [sorted(np.concatenate([fold.validation for fold in one]).tolist()) for one in rounds]
+        assert folds == 1 or validated == [list(range(n))] * repeats
     assert make().sha256 == split.sha256
 
 
@@ -174,7 +201,23 @@ def test_seed_moves_samples() -> None:
         ),
         ({"y": ints([0] * 59 + [1]), "by": "stratified"}, "but class 1 has 1"),
         ({"y": ints([0] * 55 + [1] * 5), "folds": 3}, "the training part lacks class 1"),
-        ({"by": "time"}, "by is 'time', known: group, stratified"),
+        ({"by": "time"}, "by is 'time', known: group, stratified, leave-one-group-out, predefined"),
+        ({"repeats": 0}, "repeats is 0"),
+        ({"by": "leave-one-group-out", "groups": None}, "the data have no groups"),
+        ({"by": "leave-one-group-out", "groups": ints(np.zeros(60))}, r"1 groups are fewer than .* need \(2\)"),
+        ({"by": "leave-one-group-out", "y": ints([1] * 5 + [0] * 55)}, "the training part lacks class 1"),
+        ({"by": "predefined"}, "the source brings no split; give csv and parquet a column part"),
+        ({"by": "predefined", "predefined": ints([-1] * 60)}, "puts no sample into a validation part"),
+        ({"by": "predefined", "predefined": ints([-2] * 60)}, "folds go down to -2"),
+        ({"by": "predefined", "predefined": ints([0] * 60)}, "fold 0: the train part is empty"),
+        (
+            {"by": "predefined", "predefined": ints(np.arange(60) % 2 - 1), "recordings": ints(np.arange(60) // 5)},
+            "fold 0: recording 0 lies in the train and the validation part",
+        ),
+        (
+            {"by": "stratified", "recordings": ints(np.arange(60) // 30), "folds": 3},
+            r"windows that overlap stay together, and 2 recordings are fewer than 3 folds need \(3\); blocks in",
+        ),
         ({"folds": 0}, "folds is 0"),
         ({"validation": 1.0}, r"validation is 1\.0"),
         ({"stopping": 1.0, "seed": -1}, r"stopping is 1\.0.*seed is -1"),
@@ -187,6 +230,30 @@ def test_refusals(change: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError, match=message) as caught:
         draw(**change)
     assert caught.value.exit_code == 3
+
+
+def test_overlapping_windows_keep_class_shares() -> None:
+    """Where recordings are drawn, the parts have the class shares as well as recordings allow."""
+    recordings = ints(np.repeat(np.arange(30), 7))
+    y = ints((recordings % 3 == 0) | (recordings % 7 == 0))
+    fold = draw(y=y, groups=None, by="stratified", recordings=recordings, validation=0.3, stopping=0.3).folds[0]
+    for part in fold.parts().values():
+        assert abs(y[part].mean() - y.mean()) < 0.1
+
+
+def test_repeats_draw_anew() -> None:
+    """The first round is the split without repeats; each further one is another."""
+    once = draw(by="stratified", folds=3).folds
+    split = draw(by="stratified", folds=3, repeats=3)
+    assert [fold.validation.tolist() for fold in split.folds[:3]] == [fold.validation.tolist() for fold in once]
+    assert len({tuple(fold.validation.tolist()) for fold in split.folds}) == 9
+    assert split.sha256 != draw(by="stratified", folds=3).sha256
+
+
+def test_the_hash_of_a_split_stays() -> None:
+    """A study from before there were repeats goes on: its split has the hash it had (with the locked scikit-learn)."""
+    assert draw(by="stratified", folds=3).sha256.startswith("7ea7577bfa16")
+    assert draw(stopping=0.2).sha256.startswith("675777abe9be")
 
 
 class LeakyLibrary:
