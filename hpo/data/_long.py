@@ -18,7 +18,7 @@ _COUNT = "a whole number from 1"
 
 
 class LongTable(SourceOptions):
-    """Which column is what, and how windows are cut. docs/data.md has a table of these keys."""
+    """Which column is what, and how windows are cut. docs/sources.md has a table of these keys."""
 
     path: str = Field(min_length=1, description="a file with a row for each time step")
     test_path: str | None = Field(None, min_length=1, description="another such file, which is the test part")

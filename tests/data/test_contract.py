@@ -1,4 +1,4 @@
-"""What holds for every source, found by its file in hpo/data and by its section in docs/data.md."""
+"""What holds for every source, found by its file in hpo/data and by its section in docs/sources.md."""
 
 import json
 import random
@@ -17,15 +17,15 @@ from hpo.errors import DataError, UsageError
 from hpo.study import data_table
 from tests.conftest import ROOT
 
-PAGE = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "sources.md").read_text(encoding="utf-8")
 SOURCES = tables()
 HEAVY = {"aeon", "keras", "numba", "pandas", "pyarrow", "scipy", "sklearn", "tensorflow"}
 
 
 def section(name: str) -> str:
     """What the page says of a source."""
-    found = re.search(rf"^### {name}\n(.*?)(?=^##)", PAGE, re.MULTILINE | re.DOTALL)
-    assert found is not None, f"docs/data.md has no section {name}"
+    found = re.search(rf"^## {name}\n(.*?)(?=^## )", PAGE, re.MULTILINE | re.DOTALL)
+    assert found is not None, f"docs/sources.md has no section {name}"
     return found[1]
 
 

@@ -40,7 +40,7 @@ def test_the_example_of_the_documentation(tmp_path: Path) -> None:
 def _documented(table: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str]]:
     """Key and default of everything that a file may hold, as the page writes them."""
     for name, field in table.model_fields.items():
-        if name == "data":  # a source's own keys stand in docs/data.md
+        if name == "data":  # a source's own keys stand in docs/sources.md
             yield from _documented(SourceOptions, "data.")
         elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             if name == "pruner":
