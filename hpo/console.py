@@ -123,6 +123,7 @@ def worker_options(function: F) -> F:
     )(function)
     function = option(
         "--gpus",
+        envvar="HPO_GPUS",
         default="auto",
         show_default=True,
         metavar="[auto|none|LIST]",

@@ -88,7 +88,8 @@ def run_child(request: dict[str, object], sock: socket.socket, forked: float, wo
     channel = Channel(sock)
     try:
         spec = TrialSpec.model_validate(request["spec"])
-        _say(f"--- trial {spec.number}, attempt {spec.attempt}, seed {spec.seed}, pid {os.getpid()}")
+        gpu = f", GPU {spec.device or 'none'}" if spec.device is not None else ""
+        _say(f"--- trial {spec.number}, attempt {spec.attempt}, seed {spec.seed}, pid {os.getpid()}{gpu}")
         if spec.device is not None:
             show_gpus(spec.device)
         work.prepare(spec)

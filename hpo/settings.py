@@ -57,6 +57,22 @@ def postgres_password() -> str | None:
     return os.environ.get("PGPASSWORD")
 
 
+def storage_environment(url: str) -> dict[str, str]:
+    """The environment for a program that starts workers elsewhere, with the database's address, unless a file holds it.
+
+    By the environment, because everybody may read a command line.
+
+    Args:
+        url: without a password.
+    """
+    return {**os.environ, **({} if "HPO_STORAGE_FILE" in os.environ else {"HPO_STORAGE": url})}
+
+
+def password_from_file() -> bool:
+    """Whether a file, which workers elsewhere can read as well, holds the database's password."""
+    return bool({"HPO_STORAGE_FILE", "HPO_STORAGE_PASSWORD_FILE"} & os.environ.keys())
+
+
 def visible_gpus() -> str | None:
     """CUDA_VISIBLE_DEVICES as a scheduler or a person set it for this process; None where nobody did."""
     return os.environ.get("CUDA_VISIBLE_DEVICES")

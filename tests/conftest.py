@@ -16,6 +16,7 @@ import hypothesis
 import pytest
 
 from tests.postgres import Server, binaries
+from tests.slurm import Cluster, missing
 
 ROOT = Path(__file__).resolve().parent.parent
 # Set by .ci/run, where nothing may be missing.
@@ -148,6 +149,16 @@ def postgres(require: Require) -> Iterator[Server]:
     server = Server(programs or Path())
     yield server
     server.remove()
+
+
+@pytest.fixture(scope="session")
+def slurm(require: Require) -> Iterator[Cluster]:
+    """A SLURM for the session: one node with two GPUs that are none."""
+    require(not missing(), f"needs SLURM (Debian: apt-get install slurm-wlm munge), lacks {', '.join(missing())}")
+    require(os.geteuid() == 0, "only root may start SLURM's daemons", optional=True)
+    cluster = Cluster()
+    yield cluster
+    cluster.remove()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -8,10 +8,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Protocol, cast
 
+from hpo.errors import UsageError
 from hpo.folders import names
 from hpo.gpus import AUTO
-from hpo.settings import Times
-from hpo.store import Store
+from hpo.settings import Times, password_from_file
+from hpo.store import Store, has_password, on_server, redacted
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,35 @@ class Launcher(Protocol):
 
     def start(self, plan: Plan, store: Store) -> int:
         """Starts it and waits until the study has ended or the workers left. Returns the exit code."""
+
+
+def remote(wish: Wish, place: str) -> None:
+    """Refuses what workers on other machines could not use.
+
+    Raises:
+        UsageError: the database is a file on this machine, or its address holds a password that schedulers would keep.
+    """
+    if not on_server(wish.storage):
+        raise UsageError(
+            f"--on {place} needs a database on a server, and {redacted(wish.storage)} is a file. "
+            "Give a PostgreSQL database with --storage or HPO_STORAGE, and make its tables with `hpo migrate`"
+        )
+    if has_password(wish.storage) and not password_from_file():
+        raise UsageError(
+            f"the address {redacted(wish.storage)} holds a password, which {place} would keep. Leave it out "
+            "of the address, and name a file that the workers can read: PGPASSFILE, HPO_STORAGE_FILE or "
+            "HPO_STORAGE_PASSWORD_FILE"
+        )
+
+
+def remote_command(wish: Wish) -> list[str]:
+    """The command line of a worker elsewhere, from ``worker`` on; the database comes by the environment."""
+    slots = [] if wish.gpus == AUTO else ["--slots", str(wish.slots_per_gpu)]
+    return [
+        *("worker", wish.study, "--gpus", wish.gpus, *slots, "--slots-per-gpu", str(wish.slots_per_gpu)),
+        *("--artifacts", str(wish.artifacts.resolve()), "--cache", str(wish.cache.resolve())),
+        *("--grace", f"{wish.times.grace:g}", "--renew", f"{wish.times.renew:g}", "--lease", f"{wish.times.lease:g}"),
+    ]
 
 
 def launcher_names() -> list[str]:

@@ -1,6 +1,6 @@
 """The only SQL: Optuna's storage and our own tables in one database."""
 
-from hpo.store.address import redacted
+from hpo.store.address import has_password, redacted, without_password
 from hpo.store.catalogue import Store
 from hpo.store.claims import Claims
 from hpo.store.connect import on_server
@@ -45,7 +45,9 @@ __all__ = [
     "WorkerRecord",
     "best_trial",
     "give",
+    "has_password",
     "on_server",
     "ranked",
     "redacted",
+    "without_password",
 ]

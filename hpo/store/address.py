@@ -55,6 +55,24 @@ def redacted(url: str) -> str:
         return "(not an address)"
 
 
+def has_password(url: str) -> bool:
+    """Whether the address itself holds a password.
+
+    Raises:
+        StorageError: it is no address.
+    """
+    return parse(url).password is not None
+
+
+def without_password(url: str) -> str:
+    """The address for those who have the password from elsewhere.
+
+    Raises:
+        StorageError: it is no address.
+    """
+    return parse(url).set(password=None).render_as_string(hide_password=False)
+
+
 def assemble(storage: Given, file: Given, password_file: Given) -> str:
     """The address that commands use, with its password if it came in one of these ways.
 

@@ -1,0 +1,131 @@
+"""Workers as one Indexed Job of Kubernetes, whose pods all pull trials from the same study.
+
+A pod that was told to leave with work left (75), or that its node drove out, is replaced and counts as no failure. A
+mistake in the study (2), in its data (3) or in the database's tables (4) would come again in every pod, as would a
+failed study (5): it ends the job
+(https://kubernetes.io/docs/concepts/workloads/controllers/job/, "Pod failure policy").
+"""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from hpo import gpus
+from hpo.errors import UsageError
+from hpo.launch import Plan, Wish, remote, remote_command
+from hpo.store import Store
+
+IMAGE = "hpo:latest"
+SECRET = "hpo-storage"  # noqa: S105 - the name of a secret, not one
+VOLUME = "hpo-data"
+DATA = Path("/var/lib/hpo")
+USER = 10001
+BEFORE_KILL = 30  # seconds beyond the grace, in which a worker writes what it has
+
+
+def plan(wish: Wish) -> Plan:
+    """One job. The manifest follows conventions that its first lines name; edit it as you need.
+
+    Raises:
+        UsageError: the database is a file, its address holds a password, or GPUs are chosen by number.
+    """
+    remote(wish, "kubernetes")
+    if wish.gpus not in (gpus.AUTO, gpus.NONE):
+        raise UsageError(f"--gpus {wish.gpus}: Kubernetes chooses the GPUs; accepted: auto (one for each pod), none")
+    manifest = yaml.safe_dump(_job(wish), sort_keys=False, width=120)
+    head = (
+        f"# Workers of the study {wish.study}, by `hpo launch --on kubernetes`. Needs: the image {IMAGE};\n"
+        f"# the secret {SECRET}, whose key `url` holds the database's address;\n"
+        f"# the volume claim {VOLUME}, with the folders `artifacts` and `cache` of the launch.\n"
+    )
+    return Plan(wish=wish, lines=(f"{wish.workers or 1} worker(s) as one Indexed Job",), script=head + manifest)
+
+
+def _job(wish: Wish) -> dict[str, Any]:
+    workers = wish.workers or 1
+    here = Wish(**{**vars(wish), "artifacts": DATA / "artifacts", "cache": DATA / "cache"})
+    limits = {"cpu": str(wish.threads * wish.slots_per_gpu), "memory": "8Gi"}
+    if wish.gpus == gpus.AUTO:
+        limits["nvidia.com/gpu"] = "1"
+    container = {
+        "name": "worker",
+        "image": IMAGE,
+        "args": remote_command(here),
+        "env": [
+            {"name": "HPO_STORAGE_FILE", "value": "/run/secrets/hpo/url"},
+            {"name": "HOME", "value": "/tmp"},  # noqa: S108 - in the container, a volume of its own
+        ],
+        "resources": {"limits": limits, "requests": limits},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "readOnlyRootFilesystem": True,
+        },
+        "volumeMounts": [
+            {"name": "data", "mountPath": str(DATA)},
+            {"name": "storage", "mountPath": "/run/secrets/hpo", "readOnly": True},
+            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - in the container, a volume of its own
+        ],
+    }
+    pod = {
+        "restartPolicy": "Never",
+        "terminationGracePeriodSeconds": round(wish.times.grace) + BEFORE_KILL,
+        "automountServiceAccountToken": False,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": USER,
+            "fsGroup": USER,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [container],
+        "volumes": [
+            {"name": "data", "persistentVolumeClaim": {"claimName": VOLUME}},
+            {"name": "storage", "secret": {"secretName": SECRET, "defaultMode": 0o440}},
+            {"name": "tmp", "emptyDir": {}},
+        ],
+    }
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": _name(wish.study), "labels": {"app.kubernetes.io/name": "hpo"}},
+        "spec": {
+            "completionMode": "Indexed",
+            "completions": workers,
+            "parallelism": workers,
+            "backoffLimitPerIndex": 3,
+            "podReplacementPolicy": "Failed",
+            "podFailurePolicy": {
+                "rules": [
+                    {"action": "FailJob", "onExitCodes": {"operator": "In", "values": [2, 3, 4, 5]}},
+                    {"action": "Ignore", "onExitCodes": {"operator": "In", "values": [75]}},
+                    {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+                ]
+            },
+            "template": {"metadata": {"labels": {"app.kubernetes.io/name": "hpo"}}, "spec": pod},
+        },
+    }
+
+
+def _name(study: str) -> str:
+    """A name for a job: letters, digits and dashes, 63 at most (RFC 1123)."""
+    return f"hpo-{re.sub(r'[^a-z0-9]+', '-', study.lower())}"[:63].strip("-")
+
+
+def start(plan: Plan, store: Store) -> int:
+    """Hands the manifest to kubectl. The pods work on without this process; returns once they are asked for.
+
+    Raises:
+        UsageError: kubectl is missing or refuses the manifest.
+    """
+    if shutil.which("kubectl") is None:
+        raise UsageError("there is no kubectl here; print the manifest with --dry-run and apply it where there is one")
+    done = subprocess.run(
+        ["kubectl", "apply", "-f", "-"], input=plan.script, capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise UsageError(f"kubectl refused the job: {done.stderr.strip()}")
+    return 0
