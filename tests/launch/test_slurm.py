@@ -71,6 +71,7 @@ def test_sbatch_takes_nasty_folder_names(tmp_path: Path, slurm: Cluster) -> None
     assert f"--artifacts|{folder}|" in said
 
 
+@pytest.mark.timeout(300)  # two workers import TensorFlow, one of them twice
 def test_an_array_works_on_a_study_and_survives_a_requeue(
     tmp_path: Path, slurm: Cluster, postgres: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -84,7 +85,7 @@ def test_an_array_works_on_a_study_and_survives_a_requeue(
     folders = ("--artifacts", artifacts, "--cache", tmp_path / "cache")
     command = ["launch", study, "--on", "slurm", "--workers", "2", "--storage", storage, *folders, *TIMES]
     launch = subprocess.Popen([sys.executable, "-m", "hpo.cli", *map(str, command)], stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 120
     trials = artifacts / "tiny"
     while len(list(trials.glob("[01]/log.txt"))) < 2:
         assert time.monotonic() < deadline, launch.poll()
@@ -93,7 +94,7 @@ def test_an_array_works_on_a_study_and_survives_a_requeue(
     assert len(job) == 2
     requeued = slurm.run("scontrol", "requeue", job[1])
     assert requeued.returncode == 0, requeued.stderr
-    _, said = launch.communicate(timeout=110)
+    _, said = launch.communicate(timeout=150)
     assert launch.returncode == 0, said
     logs = {int(file.parent.name): file.read_text() for file in trials.glob("[0-9]/log.txt")}
     assert set(re.findall(r"GPU (\S+)", "".join(logs.values()))) == {"0", "1"}
