@@ -21,7 +21,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 import hpo
-from hpo import curves, models, provenance
+from hpo import curves, feed, models, provenance
 from hpo.callbacks import CHUNK, Averaged, EpochEnd, Guard, Halt, Validation, WarmUp, predict
 from hpo.data import Part, open_part
 from hpo.errors import DataError
@@ -132,7 +132,8 @@ def _fold(trial: _Trial, fold: int) -> None:
         model = scaled(family, training.x, settings.scaling, padded=spec.padded)
         learner = augmented(model, training.x, chosen, seed)
         batch_size = int(chosen["batch_size"])
-        compile_model(learner, settings.optimizer, chosen, math.ceil(len(targets) / batch_size), settings.max_epochs)
+        steps = feed.steps(len(targets), batch_size)
+        compile_model(learner, settings.optimizer, chosen, steps, settings.max_epochs)
 
     def finished(epoch: int, seconds: float, logs: dict[str, float]) -> None:
         gc.enable()
@@ -151,9 +152,9 @@ def _fold(trial: _Trial, fold: int) -> None:
         gc.disable()  # tracing makes garbage by the million, and collecting it takes a third of a second
         averaged = [Averaged()] if chosen["ema"] else []
         learner.fit(
-            training.x,
-            targets,
-            batch_size=batch_size,
+            feed.batches(training.x, targets, batch_size, seed),
+            steps_per_epoch=steps,
+            shuffle=False,  # they are in an order of their own already
             epochs=len(spec.rates) if spec.rates else settings.max_epochs,
             class_weight=class_weights(training.y, len(spec.classes), float(chosen["class_weight_power"])),
             callbacks=[
