@@ -10,6 +10,7 @@ import contextlib
 import faulthandler
 import gc
 import json
+import logging
 import os
 import selectors
 import signal
@@ -77,6 +78,16 @@ def _say(text: str) -> None:
         print(text, flush=True)
 
 
+def _log_to_stdout() -> None:
+    """What our modules log, into the trial's log."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(logging.Formatter("--- %(message)s"))
+    logger = logging.getLogger("hpo")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+
+
 def run_child(request: dict[str, object], sock: socket.socket, forked: float, work: Work) -> int:
     """Trains the trial of `request` and sends its result. Returns the exit status."""
     with contextlib.suppress(OSError):
@@ -85,6 +96,7 @@ def run_child(request: dict[str, object], sock: socket.socket, forked: float, wo
         os.dup2(log, 2)
         os.close(log)
     faulthandler.enable()
+    _log_to_stdout()
     channel = Channel(sock)
     try:
         spec = TrialSpec.model_validate(request["spec"])

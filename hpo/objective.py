@@ -5,71 +5,44 @@ the number of threads. The same spec gives the same weights and curves, to the b
 """
 
 import gc
+import logging
 import math
 import os
-import resource
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
 import hpo
-from hpo import curves, feed, models, provenance
-from hpo.callbacks import CHUNK, Averaged, EpochEnd, Guard, Halt, Validation, WarmUp, predict
+from hpo import curves, feed, models, provenance, snapshot
+from hpo.callbacks import CHUNK, Averaged, EpochEnd, Guard, Validation, WarmUp, predict
+from hpo.checkpoints import Checkpoint, Keeper
 from hpo.data import Part, open_part
 from hpo.errors import DataError
 from hpo.fitting import augmented, class_weights, compile_model, plateau, scaled
+from hpo.progress import Progress
 from hpo.scores import METRICS, score
 from hpo.space import Params, defaults
 from hpo.training import TRAINING
 from hpo.trial import MODEL, Cause, Epoch, Result, TrialSpec
 
+log = logging.getLogger(__name__)
+
 Report = Callable[[Epoch], None]
 Ask = Callable[[], Cause | None]
-
-
-@dataclass
-class _Trial:
-    """What is known of a running trial, and becomes its result whichever way it ends."""
-
-    spec: TrialSpec
-    report: Report
-    ask: Ask
-    halt: Halt = field(default_factory=Halt)
-    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(("data", "build", "fit", "score"), 0.0))
-    logs: list[list[dict[str, float]]] = field(default_factory=list)
-    scores: list[dict[str, float]] = field(default_factory=list)
-    predictions: list[tuple[Part, NDArray[np.float32]]] = field(default_factory=list)
-    best_epochs: list[int] = field(default_factory=list)
-    parameters: int | None = None
-    weights_sha256: str | None = None
-
-    @property
-    def fold_values(self) -> list[float]:
-        return [scores[self.spec.settings.metric] for scores in self.scores]
-
-    @contextmanager
-    def phase(self, name: str) -> Iterator[None]:
-        began = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[name] += time.perf_counter() - began
 
 
 def train(spec: TrialSpec, report: Report, stop: Ask) -> Result:
     """Trains and scores one trial, fold after fold.
 
+    A resumable trial keeps a checkpoint in ``spec.artifacts``, and goes on from the one that an earlier attempt left.
+    It then ends with the same weights as if it had never been interrupted, on equal threads and processors.
+
     Args:
         spec: all that the trial needs.
-        report: called after every epoch.
+        report: called after every epoch; of epochs before a checkpoint, when the trial goes on from it.
         stop: asked after every batch: why to end the trial, or None to go on. Must be cheap.
 
     Returns:
@@ -82,22 +55,32 @@ def train(spec: TrialSpec, report: Report, stop: Ask) -> Result:
         DataError: a part cannot be scored by the metric, or its files are damaged.
         Exception: whatever else the family's `build` or Keras raises; the caller records it as a bug.
     """
-    began = time.perf_counter()
-    trial = _Trial(spec, report, stop)
+    trial = Progress(spec)
+    used = versions(spec.family)
+    keeper = Keeper(spec, used) if spec.resumable else None
+    saved = None if keeper is None else keeper.last()
+    if saved is not None:
+        trial.restore(*saved)
+        # whoever heard of them may have died before they were recorded
+        for fold, logs in enumerate(trial.logs):
+            for epoch in range(len(logs)):
+                report(trial.epoch(fold, epoch))
     try:
-        for fold in range(len(spec.folds)):
-            trial.logs.append([])
+        for fold in range(max(0, len(trial.logs) - 1), len(spec.folds)):
+            if fold == len(trial.logs):
+                trial.logs.append([])
             if (cause := stop()) is not None:
                 trial.halt.set(cause, f"asked to stop before fold {fold + 1}")
             else:
-                _fold(trial, fold)
+                _fold(trial, fold, report, stop, keeper, saved)
+            saved = None
             if trial.halt.cause is not None:
                 break
     except (tf.errors.ResourceExhaustedError, MemoryError) as error:
         trial.halt.set(Cause.OUT_OF_MEMORY, str(error) or type(error).__name__)
     finally:
         gc.enable()
-    result = _result(trial, time.perf_counter() - began)
+    result = trial.result(used)
     try:
         curves.write(spec, result, trial.logs, trial.scores, trial.predictions)
     except OSError as error:  # a full disk must not cost a finished training
@@ -106,8 +89,14 @@ def train(spec: TrialSpec, report: Report, stop: Ask) -> Result:
     return result
 
 
-def _fold(trial: _Trial, fold: int) -> None:
-    """Trains one fold, and adds its curve and scores to `trial`, or sets the reason why there are none."""
+def _fold(
+    trial: Progress, fold: int, report: Report, ask: Ask, keeper: Keeper | None, saved: Checkpoint | None
+) -> None:
+    """Trains one fold, and adds its curve and scores to `trial`, or sets the reason why there are none.
+
+    Args:
+        keeper: of the trial's checkpoints. saved: the one from which the fold goes on.
+    """
     spec, settings, halt = trial.spec, trial.spec.settings, trial.halt
     chosen = {**defaults(TRAINING), **spec.training}
     monitor, mode = f"val_{settings.metric}", METRICS[settings.metric].removesuffix("imize")
@@ -134,35 +123,44 @@ def _fold(trial: _Trial, fold: int) -> None:
         batch_size = int(chosen["batch_size"])
         steps = feed.steps(len(targets), batch_size)
         compile_model(learner, settings.optimizer, chosen, steps, settings.max_epochs)
+        if saved is not None and not snapshot.fits(learner, saved.arrays):
+            log.warning("the checkpoint is of another model; fold %d starts anew", fold + 1)
+            saved, trial.logs[fold] = None, []
+
+    def state() -> Checkpoint:
+        facts, arrays = trial.state()
+        more_facts, more_arrays = snapshot.take(learner, callbacks)
+        return Checkpoint(facts | more_facts, arrays | more_arrays)
 
     def finished(epoch: int, seconds: float, logs: dict[str, float]) -> None:
         gc.enable()
         trial.logs[fold].append({**logs, "seconds": seconds})
-        judged = logs.get(monitor, logs["accuracy"])  # of a course that is repeated nothing else is known yet
-        value = (sum(trial.fold_values) + judged) / (fold + 1)
-        step = fold * settings.max_epochs + epoch
-        scores = tuple(trial.fold_values)
-        trial.report(
-            Epoch(fold=fold, epoch=epoch, step=step, value=value, seconds=seconds, logs=logs, fold_values=scores)
-        )
+        name = None if keeper is None else keeper.keep(fold * settings.max_epochs + epoch, state)
+        report(trial.epoch(fold, epoch, name))
 
     with trial.phase("fit"):
         chunk = min(CHUNK, max(len(validation.y), len(stopping.y)))
         early = keras.callbacks.EarlyStopping(monitor, mode=mode, patience=settings.patience, restore_best_weights=True)
-        gc.disable()  # tracing makes garbage by the million, and collecting it takes a third of a second
         averaged = [Averaged()] if chosen["ema"] else []
+        callbacks = [
+            Guard(halt, ask),
+            *([] if spec.rates else [*averaged, Validation(stopping.x, stopping.y, halt, chunk), early, *averaged]),
+            *_rate_callbacks(spec, chosen, monitor, mode),
+            EpochEnd(halt, finished),
+        ]
+        first, epochs = len(trial.logs[fold]), len(spec.rates) if spec.rates else settings.max_epochs
+        if saved is not None:
+            callbacks.append(snapshot.Resume(*saved, callbacks))
+            first = epochs if saved.facts["ended"] else first
+        gc.disable()  # tracing makes garbage by the million, and collecting it takes a third of a second
         learner.fit(
-            feed.batches(training.x, targets, batch_size, seed),
+            feed.batches(training.x, targets, batch_size, seed, first),
             steps_per_epoch=steps,
             shuffle=False,  # they are in an order of their own already
-            epochs=len(spec.rates) if spec.rates else settings.max_epochs,
+            initial_epoch=first,
+            epochs=epochs,
             class_weight=class_weights(training.y, len(spec.classes), float(chosen["class_weight_power"])),
-            callbacks=[
-                Guard(halt, trial.ask),
-                *([] if spec.rates else [*averaged, Validation(stopping.x, stopping.y, halt, chunk), early, *averaged]),
-                *_rate_callbacks(spec, chosen, monitor, mode),
-                EpochEnd(halt, finished),
-            ],
+            callbacks=callbacks,
             verbose=0,
         )
         if halt.cause is not None:
@@ -219,32 +217,9 @@ def fold_seed(seed: int, fold: int) -> int:
     return int(np.random.SeedSequence(seed, spawn_key=(fold,)).generate_state(1)[0])
 
 
-def _device() -> str:
-    """The first GPU that this process computes on; "cpu" where there is none."""
-    for gpu in tf.config.list_physical_devices("GPU"):
-        return str(tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name))
-    return "cpu"
-
-
-def _result(trial: _Trial, total: float) -> Result:
-    done = trial.halt.cause is None
-    resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return Result(
-        cause=trial.halt.cause or Cause.COMPLETED,
-        value=float(np.mean(trial.fold_values)) if done else None,
-        detail=trial.halt.detail,
-        metrics={name: float(np.mean([s[name] for s in trial.scores])) for name in METRICS} if done else {},
-        fold_values=tuple(trial.fold_values),
-        parameters=trial.parameters,
-        epochs=sum(map(len, trial.logs)),
-        best_epochs=tuple(trial.best_epochs),
-        seconds={**trial.seconds, "total": total},
-        peak_memory=resident if sys.platform == "darwin" else resident * 1024,  # bytes there, KiB on Linux
-        weights_sha256=trial.weights_sha256,
-        curve_sha256=curves.curve_sha256(trial.logs) if any(trial.logs) else None,
-        versions={
-            **{module.__name__: module.__version__ for module in (hpo, keras, np, tf)},
-            **provenance.of(trial.spec.family),
-            "device": _device(),
-        },
-    )
+def versions(family: str) -> dict[str, str]:
+    """What the last bits of a training hang on besides its spec; ``device`` is the first GPU, or "cpu"."""
+    gpus = tf.config.list_physical_devices("GPU")
+    device = tf.config.experimental.get_device_details(gpus[0]).get("device_name", gpus[0].name) if gpus else "cpu"
+    libraries = {module.__name__: module.__version__ for module in (hpo, keras, np, tf)}
+    return {**libraries, **provenance.of(family), "device": str(device)}

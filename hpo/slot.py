@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hpo import checkpoints
 from hpo.cgroup import oom_kills
 from hpo.child import Child, ChildStartError, Closed, ForkServer
 from hpo.errors import HpoError, StorageError
@@ -169,7 +170,7 @@ class Slot:
         """A process for the trial; None when there was none this time, and the trial was given back."""
         claim = running.claim
         folder = self._artifacts / claim.artifacts
-        spec = self._specify(claim).model_copy(update={"device": running.device})
+        spec = self._specify(claim).model_copy(update={"device": running.device, "resumable": True})
         try:
             return self._server.start(spec, folder / "log.txt")
         except ChildStartError as error:
@@ -260,7 +261,9 @@ class Slot:
     def _end(self, running: Running, child: Child) -> None:
         claim = running.claim
         if running.result is not None:
-            if not self._claims.finish(claim, running.result):
+            if self._claims.finish(claim, running.result):
+                checkpoints.remove(self._artifacts / claim.artifacts)
+            else:
                 log.warning("trial %d was taken over by another worker; its result here is dropped", claim.number)
         elif running.lost:
             self._claims.forget(claim)
@@ -278,7 +281,7 @@ class Slot:
                 ),
             )
         else:
-            log.warning("the process of trial %d %s; it will be trained again", claim.number, _how(child))
+            log.warning("the process of trial %d %s; it will be taken up again", claim.number, _how(child))
             self._claims.release(claim, lost=True)
 
 

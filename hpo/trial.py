@@ -80,6 +80,7 @@ class TrialSpec(_Value):
         padded: windows may end in steps of NaN, which are not there.
         artifacts: folder that the trial may write its files into.
         keep_model: write the trained model of the last fold into `artifacts`, as `MODEL`.
+        resumable: keep checkpoints in `artifacts`, and go on from the last one of an earlier attempt.
         device: what CUDA_VISIBLE_DEVICES is set to before TensorFlow looks at a GPU; None leaves it as it is.
         rates: the learning rate of each epoch of a course that is repeated, because nothing is held out that could
             judge one: so many epochs are trained, and the last weights are kept. A schedule that needs nobody's
@@ -99,6 +100,7 @@ class TrialSpec(_Value):
     padded: bool = False
     artifacts: str
     keep_model: bool = False
+    resumable: bool = False
     device: str | None = None
     rates: tuple[float, ...] | None = None
 
@@ -111,6 +113,7 @@ class Epoch(_Value):
         value: what the pruner sees: the metric of this epoch, averaged with the scores of the finished folds.
         logs: every metric of the epoch by name, validation ones with the prefix ``val_``.
         fold_values: the scores of the finished folds.
+        checkpoint: the file among the trial's artifacts that holds the state after this epoch; None if there is none.
     """
 
     kind: Literal["epoch"] = "epoch"
@@ -121,6 +124,7 @@ class Epoch(_Value):
     seconds: float
     logs: dict[str, float]
     fold_values: tuple[float, ...] = ()
+    checkpoint: str | None = None
 
 
 class Started(_Value):

@@ -132,7 +132,7 @@ class Supervisor:
             elif signum == signal.SIGINT:
                 log.warning(
                     "finishing %d running trials; press Ctrl-C again to give them back now "
-                    "(they start again at the next launch)",
+                    "(they go on from their last epoch at the next launch)",
                     busy,
                 )
             elif self._grace_ends is None:

@@ -205,3 +205,15 @@ def test_children_know_no_database(bench: Bench) -> None:
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+def test_checkpoints_go_when_the_trial_has_ended(bench: Bench) -> None:
+    """A trial that was recorded needs them no more; other files of it stay."""
+    bench.create(budget={"trials": 1})
+    bench.plan(epochs=1)
+    folder = bench.folder / "artifacts" / "s" / "0"
+    folder.mkdir(parents=True)
+    for name in ("checkpoint-1-0.npz", ".checkpoint-1-1.npz.77", "curves.json"):
+        (folder / name).touch()
+    assert bench.supervisor().run() == 0
+    assert sorted(path.name for path in folder.iterdir()) == ["curves.json", "log.txt"]
