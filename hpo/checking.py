@@ -48,7 +48,8 @@ def plan(prepared: Prepared, *, sizes: bool) -> dict[str, Any]:
         "metric": definition.train.metric,
         "search": {
             "sampler": definition.search.sampler,
-            "settings": samplers.get(definition.search.sampler).size(prepared.spaces),
+            "settings": samplers.countable(prepared.spaces),
+            "duplicates": definition.search.duplicates,
             "pruner": definition.search.pruner.model_dump(mode="json"),
         },
         "spaces": {f: {n: describe(d) for n, d in space.items()} for f, space in prepared.spaces.items()},
@@ -91,6 +92,9 @@ def table(found: dict[str, Any]) -> RenderableType:
     rows.add_row(
         "sampler", found["search"]["sampler"] + ("" if settings is None else f", {settings:,} settings in all")
     )
+    if settings is not None and (found["budget"]["trials"] or 0) > settings and found["search"]["sampler"] != "grid":
+        again = found["search"]["duplicates"] == "reseed"
+        rows.add_row("", "repeated: " + ("trained again, with other seeds" if again else "answered from the record"))
     name, keys = pruner.pop("name"), ", ".join(f"{key} {value}" for key, value in pruner.items())
     rows.add_row("pruner", name if name == "none" else f"{name}, {keys}")
     rows.add_row("budget", ", ".join(f"{k} {v:g}" for k, v in found["budget"].items() if v is not None))

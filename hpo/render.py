@@ -48,7 +48,8 @@ def ended_line(trial: TrialRecord, best: bool) -> str:
     epochs = f", {trial.outcome.epochs} epochs" if trial.outcome and trial.outcome.epochs else ""
     time = f" in {duration(seconds)}" if seconds else ""
     star = "  * best so far" if best else ""
-    return f"trial {trial.number}: {cause} {score(trial.value)}{epochs}{time}  [{settings(trial.params)}]{star}"
+    same = "" if trial.same_as is None else f", as trial {trial.same_as} was"
+    return f"trial {trial.number}: {cause} {score(trial.value)}{same}{epochs}{time}  [{settings(trial.params)}]{star}"
 
 
 def summary_line(status: Status) -> str:
@@ -57,6 +58,8 @@ def summary_line(status: Status) -> str:
     parts = [f"{counts['complete']} complete, {counts['pruned']} pruned, {counts['fail']} failed"]
     if counts["running"]:
         parts.append(f"{counts['running']} running")
+    if status.repeated:
+        parts.append(f"{status.repeated} answered from the record")
     limits = [f"{use.used:.4g} of {use.limit:g} {name}" for name, use in status.budget.items() if use.limit is not None]
     parts.append("budget " + ", ".join(limits))
     if status.best:
@@ -128,6 +131,8 @@ def status_table(status: Status) -> RenderableType:
         table.add_row("best", "no trial completed yet")
     for cause, n in status.failures.items():
         table.add_row("ended", f"{n} x {cause}")
+    if status.repeated:
+        table.add_row("repeated", f"{status.repeated} answered from the record, not trained")
     for worker in status.workers:
         if worker.alive:
             table.add_row("worker", f"{worker.host}, pid {worker.pid}, {worker.slots} slots")
@@ -145,6 +150,8 @@ def trial_table(trial: TrialRecord) -> RenderableType:
     table.add_row("state", Text(trial.state, style=MARKS.get(trial.state, "")))
     table.add_row("ended", trial.cause.value if trial.cause else "-")
     table.add_row("value", score(trial.value))
+    if trial.same_as is not None:
+        table.add_row("same as", f"trial {trial.same_as}: not trained again")
     for name, value in trial.params.items():
         table.add_row("", f"{name} = {_short(value)}")
     table.add_row("seed", str(trial.seed))

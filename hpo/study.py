@@ -30,9 +30,6 @@ MAX_BYTES = 1 << 20
 # which go by their hash.
 _FREE = ("budget", "train.stall_minutes")
 
-_LATER_VALUES = {
-    "search.duplicates": {"skip"},
-}
 _LATER_KEYS = {"notify"}
 
 
@@ -201,8 +198,6 @@ def _problem(details: ErrorDetails, raw: object) -> tuple[str, str]:
             of = f" of source {table.model_fields['source'].default!r}" if issubclass(table, SourceOptions) else ""
             return key, f"unknown key{of}; {nearest(name, table.model_fields)}"
         case "literal_error" if isinstance(got, str):
-            if got in _LATER_VALUES.get(key, ()):
-                return key, f"{got!r} is {LATER}; accepted: {accepted}"
             choices = re.findall("'([^']*)'", details["ctx"]["expected"])
             return key, f"got {shown(got)}; {nearest(got, choices)}"
         case _:

@@ -80,7 +80,7 @@ class Search(Table):
         default_factory=lambda: pruners.get("hyperband")(name="hyperband"),
         description="a pruner's name, or a table { name, min_epochs, ... }",
     )
-    duplicates: Literal["reseed"] = Field("reseed", description="'reseed'")
+    duplicates: Literal["skip", "reseed"] = Field("skip", description="'skip' or 'reseed'")
 
     @field_validator("sampler")
     @classmethod

@@ -15,6 +15,7 @@ from optuna.samplers import BaseSampler
 from hpo import folders
 from hpo.search import Spaces
 from hpo.space import Scalar
+from hpo.study import StudyDef
 
 
 @dataclass(frozen=True)
@@ -62,15 +63,34 @@ def get(name: str) -> Sampler:
     return cast(Sampler, import_module(f"{__name__}.{name}"))
 
 
-def exhausted(name: str, spaces: Spaces, tried: Iterable[Mapping[str, Scalar]]) -> bool:
-    """Whether a sampler has no further setting to propose.
+def size(definition: StudyDef, spaces: Spaces) -> int | None:
+    """How many different settings end a study; None where it goes on until its budget ends.
+
+    A study without a number of trials that trains no setting twice ends with its space too, if that can be listed.
 
     Args:
-        name: of the sampler.
+        definition: of the study.
         spaces: family -> resolved space.
+    """
+    search = definition.search
+    if search.duplicates == "skip" and definition.budget.trials is None:
+        return countable(spaces)
+    return get(search.sampler).size(spaces)
+
+
+def countable(spaces: Spaces) -> int | None:
+    """How many settings there are, if the sampler `grid` can list them; else None."""
+    grid = get("grid")
+    return None if grid.unfit(spaces, ()) else grid.size(spaces)
+
+
+def exhausted(size: int | None, tried: Iterable[Mapping[str, Scalar]]) -> bool:
+    """Whether there is no further setting to propose.
+
+    Args:
+        size: how many there are; None means that there is no end of them.
         tried: the Optuna parameters of all trials that ran or run.
     """
-    size = get(name).size(spaces)
     return size is not None and len(set(map(identity, tried))) >= size
 
 

@@ -21,6 +21,7 @@ from hpo.store import tables
 from hpo.store.books import Books, Row
 from hpo.store.catalogue import Store
 from hpo.store.connect import retried
+from hpo.store.duplicates import Duplicates, twin, waits
 from hpo.store.endings import Endings, artifacts_of
 from hpo.store.lock import LockLostError
 from hpo.store.overview import PROGRESS, consecutive_failures, given
@@ -38,6 +39,8 @@ State = optuna.trial.TrialState
 ENDED = (State.COMPLETE, State.PRUNED)
 BUDGETS = ("trials", "hours", "gpu_hours")
 NO_STEP = -1
+MOST_KNOWN = 20  # proposals of one claim that need no training, or locks that it loses
+MOST_WAITING = 10  # trials that are held back; with more of them no new one is proposed
 
 
 class Claims:
@@ -66,6 +69,7 @@ class Claims:
         self._rows = Rows(store, self._record.study_id, self._books)
         self._proposals = Proposals(store, self._record, self._study)
         self._endings = Endings(store, self._record, self._study, self._books, self._rows, self._proposals)
+        self._duplicates = Duplicates(store, self._record, self._study, self._books, self._rows, self._endings)
         self.roster = Roster(store, self._record.study_id, worker, give_up)
         self._live: dict[Key, optuna.trial.Trial] = {}
         self._reported: dict[Key, int] = {}
@@ -82,15 +86,20 @@ class Claims:
 
     def claim(self) -> Claim | Idle | Over:
         """A trial to train: a lost one first, else a new one; or that there is none now, or none any more."""
-        while True:
+        for _ in range(MOST_KNOWN):
             # Reading all that is new takes long on a large study: not under the lock.
             self._retried(lambda: self._study.get_trials(deepcopy=False))
             try:
-                return self._retried(self._claim)
+                found = self._retried(self._claim)
             except LockLostError as error:
                 log.warning("%s; claiming again", error)
+                continue
+            if found is not None:
+                return found
+        return Idle()  # so that the worker looks whether it shall leave
 
-    def _claim(self) -> Claim | Idle | Over:
+    def _claim(self) -> Claim | Idle | Over | None:
+        """As `claim`; None for a proposal that needs no training."""
         with self._lock.hold(self._give_up) as still_held:
             self._record = self._store.study(self._name)
             budget = self._record.definition.budget
@@ -98,12 +107,14 @@ class Claims:
             self._endings.complete(rows)
             trials = self._study.get_trials(deepcopy=False)
             running = [t.number for t in trials if t.state is State.RUNNING]
-            lost = [number for number in running if not self._is_owned(number, rows.get(number), now)]
+            nobodys = [number for number in running if not self._is_owned(number, rows.get(number), now)]
+            waiting = [number for number in nobodys if waits(rows.get(number), trials)]
+            lost = [number for number in nobodys if number not in waiting]
             ended = sum(t.state in ENDED for t in trials)
             over = self._over(ended, account, rows)
             if over is not None:
                 if over.reason in BUDGETS:
-                    for number in lost:
+                    for number in nobodys:
                         row = rows.get(number)
                         self._endings.end_lost(number, row, Cause.BUDGET, 0 if row is None else row["losses"])
                 return over
@@ -119,17 +130,17 @@ class Claims:
                     self._endings.end_lost(number, before, Cause.POISON, losses)
                     ended += 1
                     continue
-                steps = trials[number].intermediate_values
-                last_step = max(steps, default=NO_STEP)
-                return self._lease_out(self._proposals.reattach(number), before, losses, last_step, still_held)
+                return self._give_out(self._proposals.reattach(number), rows, trials, losses, still_held)
             if budget.trials is not None and ended + open_trials >= budget.trials:
                 return self._no_more(budget.trials, ended)
             if self._record.definition.sibling and not any(t.state is State.WAITING for t in trials):
                 return Idle() if open_trials else Over(reason="trials")  # its trials are given, never asked for
-            if self._proposals.exhausted(trials):
+            if self._proposals.exhausted(self._record.definition, trials):
                 return Idle() if open_trials else Over(reason="space")
+            if len(waiting) >= MOST_WAITING:
+                return Idle()
             still_held()
-            return self._lease_out(self._proposals.ask(trials), None, 0, NO_STEP, still_held)
+            return self._give_out(self._proposals.ask(trials, rows), rows, trials, 0, still_held)
 
     def _no_more(self, budget: int, ended: int) -> Idle | Over:
         return Over(reason="trials") if ended >= budget else Idle()
@@ -150,17 +161,46 @@ class Claims:
                 return Over(reason=reason)
         if self._record.stop_requested:
             return Over(reason="stop")
-        causes = [(row["finished_at"], number, row["cause"]) for number, row in rows.items() if row["cause"]]
+        ended_rows = [(n, row) for n, row in rows.items() if row["cause"] and row["same_as"] is None]
+        causes = [(row["finished_at"], number, row["cause"]) for number, row in ended_rows]
         failed = consecutive_failures(causes, account["failures_since"])
         if len(failed) >= budget.max_consecutive_failures:
             return Over(reason="failed", detail=self._rows.outcome(failed[0]).detail)
         return None
 
+    def _give_out(
+        self,
+        trial: optuna.trial.Trial,
+        rows: dict[int, Row],
+        trials: list[optuna.trial.FrozenTrial],
+        losses: int,
+        still_held: Callable[[], None],
+    ) -> Claim | None:
+        """Leases a trial to this worker, unless it repeats another one: then that one answers, and there is None."""
+        row = rows.get(trial.number)
+        suggestion = search.suggest(trial, self._record.spaces)
+        fresh = row is None or row["same_as"] is not None
+        if fresh and self._record.definition.search.duplicates == "skip":
+            other = twin(trial, trials, rows)
+            if other is not None:
+                still_held()
+                self._duplicates.settle(trial, other, known=row is not None)
+                return None
+        claim = self._lease_out(trial, suggestion, row, losses, still_held)
+        reported = trials[trial.number].intermediate_values if trial.number < len(trials) else {}
+        self._live[claim.key] = trial
+        self._reported[claim.key] = max(reported, default=NO_STEP)
+        return claim
+
     def _lease_out(
-        self, trial: optuna.trial.Trial, row: Row | None, losses: int, last_step: int, still_held: Callable[[], None]
+        self,
+        trial: optuna.trial.Trial,
+        suggestion: search.Suggestion,
+        row: Row | None,
+        losses: int,
+        still_held: Callable[[], None],
     ) -> Claim:
         number = trial.number
-        suggestion = search.suggest(trial, self._record.spaces)
         decided = given(trial.user_attrs)
         seed = decided.seed if decided else derive_seed(self._record.definition.split.seed, number)
         attempt = 1 if row is None else row["attempt"] + 1
@@ -174,6 +214,7 @@ class Claims:
                 "worker": self._worker,
                 "leased_at": now,
                 "expires_at": now + self._lease,
+                "same_as": None,
             }
             if row is None:
                 connection.execute(self._rows.insert(number, seed=seed, artifacts=artifacts, **values))
@@ -184,8 +225,6 @@ class Claims:
                 )
                 if connection.execute(still_lost.values(**values)).rowcount == 0:
                     raise LockLostError(f"trial {number} was renewed by its worker after all")
-        self._live[number, attempt] = trial
-        self._reported[number, attempt] = last_step
         model, training = split_params(suggestion.params)
         return Claim(
             number=number,
@@ -195,7 +234,7 @@ class Claims:
             model=model,
             training=training,
             artifacts=artifacts,
-            taken_over=row is not None,
+            taken_over=attempt > 1,
             given=decided,
         )
 

@@ -56,7 +56,7 @@ class Endings:
                 connection.execute(self._rows.insert(number, seed=seed, attempt=0, losses=losses, artifacts=artifacts))
             self._rows.record(connection, number, result, now)
             # nobody's: a worker that comes back with a result is refused
-            connection.execute(self._rows.update(number).values(losses=losses, worker=None))
+            connection.execute(self._rows.update(number).values(losses=losses, worker=None, expires_at=now))
         self.close(number, result)
 
     def close(self, number: int, result: Result, trial: optuna.trial.Trial | None = None) -> None:

@@ -14,6 +14,7 @@ from hpo.store.database import Database
 from hpo.store.records import Best, Given, Status, StudyRecord, TrialRecord, Use, WorkerRecord
 from hpo.trial import Cause, Result
 
+_KEPT = ("seed", "attempt", "losses", "worker", "artifacts", "leased_at", "finished_at", "same_as")
 GIVEN = "given"  # the user attribute of a trial that holds its `Given`
 PROGRESS = "progress"  # of a trial whose epochs Optuna does not hear of: the last one's step and value
 
@@ -70,7 +71,7 @@ def status(store: Database, record: StudyRecord, trials: list[TrialRecord]) -> S
         "gpu_hours": Use(used=clock["slot_seconds"] / 3600, limit=budget.gpu_hours),
     }
     best = best_trial(trials, train.metric)
-    causes = [(t.finished_at or 0.0, t.number, t.cause.value) for t in trials if t.cause]
+    causes = [(t.finished_at or 0.0, t.number, t.cause.value) for t in trials if t.cause and t.same_as is None]
     failed = consecutive_failures(causes, clock["failures_since"])
     outcomes = [trial.outcome for trial in trials if trial.outcome is not None]
     fit = sum(outcome.seconds.get("fit", 0.0) for outcome in outcomes)
@@ -104,6 +105,7 @@ def status(store: Database, record: StudyRecord, trials: list[TrialRecord]) -> S
         running=tuple(trial for trial in trials if trial.live),
         max_steps=train.max_epochs * record.folds,
         ending=ending if state == "ended" else "",
+        repeated=sum(trial.same_as is not None and trial.cause is not None for trial in trials),
         last_failure=_detail(trials[failed[0]]) if failed else "",
     )
 
@@ -112,7 +114,8 @@ def _exhausted(record: StudyRecord, trials: list[TrialRecord]) -> bool:
     """Whether every setting of a finite space was tried to its end."""
     if any(trial.state in ("running", "waiting") for trial in trials):
         return False
-    return samplers.exhausted(record.definition.search.sampler, record.spaces, [trial.params for trial in trials])
+    size = samplers.size(record.definition, record.spaces)
+    return samplers.exhausted(size, [trial.params for trial in trials])
 
 
 def best_trial(trials: Sequence[TrialRecord], metric: str) -> TrialRecord | None:
@@ -172,7 +175,7 @@ def _trial_record(frozen: optuna.trial.FrozenTrial, row: Mapping[str, Any] | Non
         last = tuple(frozen.user_attrs[PROGRESS])
     ours: dict[str, Any] = {}
     if row is not None:
-        ours = {k: row[k] for k in ("seed", "attempt", "losses", "worker", "artifacts", "leased_at", "finished_at")}
+        ours = {k: row[k] for k in _KEPT}
         ours["cause"] = Cause(row["cause"]) if row["cause"] else None
         ours["outcome"] = Result.model_validate(row["outcome"]) if row["outcome"] else None
         ours["live"] = row["expires_at"] is not None and row["expires_at"] > now

@@ -3,16 +3,19 @@
 Whoever calls holds the study's lock.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import optuna
 
 from hpo import samplers
+from hpo.store.books import Row
 from hpo.store.database import Database
 from hpo.store.records import StudyRecord
+from hpo.study import StudyDef
 
 State = optuna.trial.TrialState
+STUCK = 3  # proposals in a row that were known: the next one comes from elsewhere
 
 
 def derive_seed(study_seed: int, number: int) -> int:
@@ -34,21 +37,30 @@ class Proposals:
         self._record = record
         self._study = study
 
-    def ask(self, trials: Sequence[optuna.trial.FrozenTrial]) -> optuna.trial.Trial:
+    def ask(self, trials: Sequence[optuna.trial.FrozenTrial], rows: Mapping[int, Row]) -> optuna.trial.Trial:
         """The oldest waiting trial, else a new one; its parameters are still to be suggested.
 
         Args:
             trials: all of the study's.
+            rows: of those that have one, by number.
         """
         waiting = [t.number for t in trials if t.state is State.WAITING]
-        self._seed_sampler(waiting[0] if waiting else len(trials))
+        latest = [rows.get(trial.number) for trial in trials[-STUCK:]]
+        stuck = len(latest) == STUCK and all(row is not None and row["same_as"] is not None for row in latest)
+        self._seed_sampler(waiting[0] if waiting else len(trials), elsewhere=stuck)
         return self._study.ask()
 
-    def exhausted(self, trials: Sequence[optuna.trial.FrozenTrial]) -> bool:
-        """Whether every setting of a finite space was tried, or is being tried."""
+    def exhausted(self, definition: StudyDef, trials: Sequence[optuna.trial.FrozenTrial]) -> bool:
+        """Whether every setting of a finite space was tried, or is being tried.
+
+        Args:
+            definition: of the study, its budget as it is now.
+            trials: all of the study's.
+        """
         tried = [trial.params for trial in trials if trial.state is not State.WAITING]
-        sampler = self._record.definition.search.sampler
-        return len(tried) == len(trials) and samplers.exhausted(sampler, self._record.spaces, tried)
+        if len(tried) < len(trials):
+            return False
+        return samplers.exhausted(samplers.size(definition, self._record.spaces), tried)
 
     def reattach(self, number: int) -> optuna.trial.Trial:
         """A RUNNING trial; parameters that a claim which died has left open can still be suggested."""
@@ -56,9 +68,17 @@ class Proposals:
         trial_id = self._store.rdb.get_trial_id_from_study_id_trial_number(self._record.study_id, number)
         return optuna.trial.Trial(self._study, trial_id)
 
-    def _seed_sampler(self, number: int) -> None:
-        """By the trial's number: two workers never draw the same, and a study on one slot repeats exactly."""
+    def _seed_sampler(self, number: int, *, elsewhere: bool = False) -> None:
+        """By the trial's number: two workers never draw the same, and a study on one slot repeats exactly.
+
+        Args:
+            number: of the trial.
+            elsewhere: propose what was not tried, where that can be listed, else anything.
+        """
         seed = self._record.definition.split.seed
-        self._study.sampler = samplers.get(self._record.definition.search.sampler).make(
+        name = self._record.definition.search.sampler
+        if elsewhere:
+            name = "random" if samplers.countable(self._record.spaces) is None else "grid"
+        self._study.sampler = samplers.get(name).make(
             self._record.spaces, samplers.seeds(study=seed, trial=derive_seed(seed + 1, number))
         )

@@ -143,6 +143,7 @@ class TrialRecord(_Record):
         params: what the sampler chose.
         last_step: the last reported step; None before the first.
         worker: who owns it or finished it.
+        same_as: the trial whose parameters came up again, so that this one was not trained; None for all others.
         given: None for a trial of a search.
     """
 
@@ -161,6 +162,7 @@ class TrialRecord(_Record):
     artifacts: str | None = None
     leased_at: float | None = None
     finished_at: float | None = None
+    same_as: int | None = None
     live: bool = False
     given: Given | None = None
 
@@ -261,6 +263,7 @@ class Status(_Record):
         state: waiting (no worker yet), running, stopping, stopped, interrupted (work left, no worker), ended, failed.
         ending: why it ended: "trials", "hours", "gpu_hours" or "space exhausted"; empty while it has not.
         failures: cause -> number of trials, for every end but completed and pruned.
+        repeated: trials that were answered from the record of another one, and not trained.
         seconds: training (in fit) and overhead (the rest of the finished trials' time).
     """
 
@@ -276,4 +279,5 @@ class Status(_Record):
     running: tuple[TrialRecord, ...]
     max_steps: int
     ending: str = ""
+    repeated: int = 0
     last_failure: str = ""

@@ -6,7 +6,7 @@ parameters and values; ours say who owns a trial, how it ended and why, and what
 
 from sqlalchemy import JSON, Boolean, Column, Double, Integer, MetaData, String, Table, Text
 
-REVISION = "0002"  # the last step in hpo/store/migrations/versions: who changes a table here adds one there
+REVISION = "0003"  # the last step in hpo/store/migrations/versions: who changes a table here adds one there
 
 metadata = MetaData()
 
@@ -35,6 +35,7 @@ studies = Table(
 # One row per trial: its lease while it runs, its record for ever.
 #   live lease: worker set, expires_at in the future    lost: worker set, expires_at in the past
 #   released:   worker null, expires_at null            ended: outcome set; closed once expires_at is null too
+#   held back:  as released, and same_as set, until that trial ends
 trials = Table(
     "hpo_trials",
     metadata,
@@ -50,6 +51,7 @@ trials = Table(
     Column("cause", String(32)),
     Column("finished_at", Double),
     Column("artifacts", Text, nullable=False),  # folder, relative to the artifact root
+    Column("same_as", Integer),  # the trial whose parameters came up again: this one was not trained
 )
 
 workers = Table(

@@ -144,7 +144,7 @@ MISTAKES: list[tuple[Mapping[str, object], str]] = [
         {"search/pruner": {"name": "median", "min_epochs": 9}, "train/max_epochs": 9},
         "search.pruner.min_epochs: got 9 (whole number); accepted: less than train.max_epochs, 9",
     ),
-    ({"search/duplicates": "skip"}, "search.duplicates: 'skip' is known, but not built yet; accepted: 'reseed'"),
+    ({"search/duplicates": "skipp"}, "search.duplicates: got 'skipp' (text); did you mean 'skip'? known: reseed, skip"),
     # train
     ({"train/metric": "acuracy"}, "train.metric: unknown metric 'acuracy'; did you mean 'accuracy'"),
     (

@@ -1,0 +1,102 @@
+"""Settings that come up again: answered from the record, or held back while the record is still being made.
+
+A proposal whose active parameters another trial had ends at once, as that trial ended. If the other one still runs, the
+proposal waits: RUNNING for Optuna, with a row that nobody owns and that names the other. Whoever claims, looks at those
+that wait. They are trained only if the other one came to no result. Whoever calls holds the study's lock.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import optuna
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from hpo.store.books import Books, Row
+from hpo.store.database import Database
+from hpo.store.endings import Endings, artifacts_of
+from hpo.store.proposals import derive_seed
+from hpo.store.records import StudyRecord
+from hpo.store.rows import Rows
+from hpo.trial import Cause
+
+# What is no word on the parameters: a bug, or a budget that ended before the trial did.
+_NO_RESULT = (Cause.BUG, Cause.BUDGET)
+
+
+def waits(row: Row | None, trials: Sequence[FrozenTrial]) -> bool:
+    """Whether a trial that nobody owns is held back, because the one that it repeats still runs."""
+    return row is not None and row["same_as"] is not None and not trials[row["same_as"]].state.is_finished()
+
+
+def twin(trial: Trial, trials: Sequence[FrozenTrial], rows: Mapping[int, Row]) -> FrozenTrial | None:
+    """The first other trial with the same parameters that has a result, or may come to one; None if there is none."""
+    params = trial.params
+    for other in trials:
+        row = rows.get(other.number)
+        # without a row it is nobody's yet; one that repeats another has no result of its own
+        if row is None or row["same_as"] is not None or other.number == trial.number or other.params != params:
+            continue
+        if not other.state.is_finished() or row["cause"] not in _NO_RESULT:
+            return other
+    return None
+
+
+class Duplicates:
+    """The trials of one study that repeat others.
+
+    Args:
+        store: the database.
+        record: the study.
+        study: Optuna's object for it.
+        books, rows, endings: of the study.
+    """
+
+    def __init__(
+        self, store: Database, record: StudyRecord, study: optuna.Study, books: Books, rows: Rows, endings: Endings
+    ) -> None:
+        self._store = store
+        self._record = record
+        self._study = study
+        self._books = books
+        self._rows = rows
+        self._endings = endings
+
+    def settle(self, trial: Trial, other: FrozenTrial, *, known: bool) -> None:
+        """Ends a trial as the one that it repeats has ended, or holds it back until that one ends.
+
+        Args:
+            trial: with all of its parameters.
+            other: its `twin`.
+            known: it has a row, because it was held back before.
+        """
+        ended = other.state.is_finished()
+        result = None
+        if ended:
+            result = self._rows.outcome(other.number)
+            detail = "\n".join(filter(None, (f"same parameters as trial {other.number}", result.detail)))
+            spent = {"seconds": {}, "epochs": 0, "peak_memory": None}
+            result = result.model_copy(update={"detail": detail, **spent})
+            self._report(trial, other)
+        with self._store.rdb.engine.begin() as connection:
+            now = self._books.tick(connection)
+            values = {
+                "same_as": other.number,
+                "artifacts": artifacts_of(self._record, other.number if ended else trial.number),
+                "expires_at": now if ended else None,  # until Optuna knows, as for any trial that was recorded
+            }
+            if known:
+                connection.execute(self._rows.update(trial.number).values(**values))
+            else:
+                seed = derive_seed(self._record.definition.split.seed, trial.number)
+                connection.execute(self._rows.insert(trial.number, seed=seed, attempt=0, losses=0, **values))
+            if result is not None:
+                self._rows.record(connection, trial.number, result, now)
+        if result is not None:
+            self._endings.close(trial.number, result, trial)
+
+    def _report(self, trial: Trial, other: FrozenTrial) -> None:
+        """The last value of a pruned trial, which is what Optuna takes for its score."""
+        step = other.last_step
+        if other.state is TrialState.PRUNED and step is not None:
+            mine = self._study.get_trials(deepcopy=False)[trial.number]
+            if step not in mine.intermediate_values:  # a claim that died right after it
+                trial.report(other.intermediate_values[step], step)
