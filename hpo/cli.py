@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hpo import __version__, housekeeping, settings
+from hpo import __version__, cli_serve, housekeeping, settings
 from hpo.console import (
     Commands,
     artifacts_option,
@@ -29,6 +29,7 @@ from hpo.folders import names
 
 if TYPE_CHECKING:
     from hpo.launch import Wish
+    from hpo.store import Store
 
 
 @click.group(cls=Commands, context_settings={"auto_envvar_prefix": "HPO", "help_option_names": ["-h", "--help"]})
@@ -287,22 +288,45 @@ def rerun(name: str, number: int, output: Path | None, storage: str, cache: Path
     "--format",
     "form",
     envvar="HPO_EXPORT_FORMAT",
-    type=click.Choice(["json", "toml", "csv"]),
+    type=click.Choice(["json", "toml", "csv", "bundle"]),
     default="json",
     show_default=True,
-    help="csv has a line for each trial.",
+    help="csv has a line for each trial, bundle the trained model.",
 )
 @storage_option
+@cache_option
 def export(
-    name: str, trial: int | None, top: int | None, pareto: bool, output: Path | None, form: str, storage: str
+    name: str,
+    trial: int | None,
+    top: int | None,
+    pareto: bool,
+    output: Path | None,
+    form: str,
+    storage: str,
+    cache: Path,
 ) -> None:
-    """The best parameters, with score, data hashes and versions; or those of other trials, or a table of all."""
+    """The best parameters, with score, data hashes and versions; or those of other trials, or a table of all.
+
+    Or a bundle: one zip with the trained model as ONNX, SavedModel and .keras, everything that is known of it, and a
+    model card. The trial is trained again for it: hpo export NAME --format bundle -o best.hpo.zip
+    """
     from hpo.export import written
     from hpo.store import Store
 
     with Store(storage, read_only=True) as store:
-        found = written(store, name, form, number=trial, top=top, pareto=pareto)
-    deliver(found, output)
+        if form == "bundle":
+            if output is None or top is not None or pareto:
+                raise UsageError("a bundle is one trial in a file: --format bundle -o best.hpo.zip, perhaps --trial N")
+            _export_bundle(store, name, trial, output, cache)
+        else:
+            deliver(written(store, name, form, number=trial, top=top, pareto=pareto), output)
+
+
+def _export_bundle(store: "Store", name: str, trial: int | None, output: Path, cache: Path) -> None:
+    from hpo import bundling
+
+    bundle = bundling.make(store, name, trial, output, cache=cache, console=console(err=True))
+    log.info("wrote %s, digest %s", output, bundle.digest)
 
 
 @main.group()
@@ -350,7 +374,8 @@ def data_show(source: str, where: str, name: str | None, keys: tuple[str, ...], 
         console().print(checking.data_table(found))
 
 
-main.add_command(housekeeping.migrate)
+for command in (cli_serve.predict, cli_serve.verify, housekeeping.migrate):
+    main.add_command(command)
 
 if __name__ == "__main__":
     main()

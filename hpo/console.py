@@ -202,18 +202,21 @@ def emit(value: Any) -> None:
     click.echo(to_json(value))
 
 
-def deliver(text: str, output: Path | None) -> None:
+def deliver(result: str | bytes, output: Path | None) -> None:
     """Prints a result to stdout, or writes it to a file, which appears whole or not at all.
+
+    Args:
+        result: text without its last line break, or bytes.
 
     Raises:
         UsageError: the file cannot be written.
     """
     if output is None:
-        click.echo(text)
+        click.echo(result)
         return
     beside = output.with_name(output.name + ".part")
     try:
-        beside.write_text(text + "\n", encoding="utf-8")
+        beside.write_bytes(result if isinstance(result, bytes) else f"{result}\n".encode())
         beside.replace(output)
     except OSError as error:
         raise UsageError(f"cannot write {output}: {error.strerror}") from error

@@ -12,7 +12,7 @@ from hpo import folders
 from hpo.data._dataset import Dataset, Part, Raw, RawPart, make_dataset
 from hpo.data._load import Cached, Loaded, cached, load, open_test
 from hpo.data._overlap import overlapping
-from hpo.data._parts import open_part, parts, prepare
+from hpo.data._parts import channels, open_part, parts, prepare
 from hpo.data._source import Source, SourceOptions, get, is_path, read, tables
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "Source",
     "SourceOptions",
     "cached",
+    "channels",
     "get",
     "is_path",
     "load",

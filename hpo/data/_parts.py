@@ -61,6 +61,13 @@ def parts(split_sha256: str, cache: Path) -> tuple[FoldParts, ...]:
     return _fold_parts(entry, [list(fold) for fold in meta["folds"]])
 
 
+def channels(split_sha256: str, cache: Path) -> tuple[str, ...]:
+    """Names of the channels of a split that `prepare` wrote, in the order of the last axis. Raises as `parts`."""
+    parts(split_sha256, cache)
+    meta = _cache.read_meta(cache / "splits" / split_sha256) or {}
+    return tuple(meta["channels"])
+
+
 def open_part(folder: str) -> Part:
     """The arrays of one split part, memory-mapped and read-only: what a trial trains and validates on.
 

@@ -8,6 +8,7 @@ import click
 import pytest
 
 from hpo.cli import main
+from tests.bundle.made import GOLDEN, WINDOWS
 from tests.cli.run import Launched, call, read_notes, start
 from tests.data.files import write_pair
 
@@ -110,6 +111,8 @@ RUNS: dict[str, list[str]] = {
     "stop": ["tiny"],
     "rerun": ["tiny", "0", "--json"],  # trains in a child
     "export": ["tiny"],
+    "predict": [str(GOLDEN), str(WINDOWS), "--json"],
+    "verify": [str(GOLDEN), "--json"],
     "data list": ["--json"],
     "data show": ["bundled", "BasicMotions", "--json"],
 }

@@ -1,0 +1,118 @@
+"""A bundle's model card, for people: what its model is, what it is worth, how it was made. Values in, text out."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from hpo.bundle.manifest import ONNX, TOLERANCE, About
+
+Document = dict[str, Any]
+
+_USE = """\
+```python
+import numpy as np
+import onnxruntime
+
+windows = np.load("my_windows.npz")["X"].astype("float32")  # (n, {timesteps}, {channels})
+session = onnxruntime.InferenceSession("{onnx}", providers=["CPUExecutionProvider"])
+(probabilities,) = session.run(None, {{"window": windows}})
+```
+"""
+
+
+def card(about: About, parameters: Document, report: Document, findings: Sequence[str]) -> str:
+    """The card in Markdown.
+
+    Args:
+        about: the model.
+        parameters: what `hpo export` gives for the trial.
+        report: of the training that gave these weights, as `hpo.curves` writes it.
+        findings: sentences of the study's evaluation; none where it was not evaluated, or found another trial better.
+    """
+    parts = [
+        f"# {about.study}: {about.family}",
+        _what(about),
+        "## How to use it",
+        "`hpo predict BUNDLE FILE` prints classes and probabilities. Without hpo, from the unpacked bundle:",
+        _USE.format(timesteps=about.timesteps, channels=len(about.channels), onnx=ONNX),
+        "Give it raw values in the unit of the training data: the scaling lies inside the model.",
+        "## What it is worth",
+        _worth(about, report, findings),
+        "## How it was trained",
+        _training(about, parameters, report),
+        "## Limits",
+        _limits(about),
+        "## Licence",
+        "To be filled in by whoever passes this bundle on: the terms of the data set "
+        f"`{about.data.name}` may bind what was learnt from it.",
+    ]
+    return "\n\n".join(part.strip("\n") for part in parts) + "\n"
+
+
+def _what(about: About) -> str:
+    length = f"up to {about.timesteps}" if about.padded else str(about.timesteps)
+    return (
+        f"Tells {len(about.classes)} classes apart in windows of {length} time steps and {len(about.channels)} "
+        "channels.\n\n"
+        f"- classes: {_names(about.classes)}\n"
+        f"- channels: {_names(about.channels)}\n"
+        f"- data: `{about.data.name}`, SHA-256 `{about.data.sha256}`, split `{about.data.split_sha256}`"
+    )
+
+
+def _worth(about: About, report: Document, findings: Sequence[str]) -> str:
+    lines = [
+        f"On the validation part of the search: {about.metric} {about.value:.4f} (trial {about.trial}). That "
+        "part chose this trial among all of them, so the number is too good.",
+        "",
+        "| class | windows | precision | recall | F1 | AUROC |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for name, row in report["per_class"].items():
+        lines.append(f"| {' | '.join(map(_cell, [name, *row.values()]))} |")
+    if findings:
+        return "\n".join([*(f"- {sentence}" for sentence in findings), "", *lines])
+    return "\n".join(
+        [*lines, "", "This trial was not evaluated on data that the search has never seen (`hpo evaluate`)."]
+    )
+
+
+def _training(about: About, parameters: Document, report: Document) -> str:
+    settings = {**parameters["params"], **parameters["train"]}
+    weights = about.weights
+    same = {
+        True: "equal to those that the study recorded",
+        False: f"**not** those that the study recorded (`{weights.recorded_sha256}`)",
+        None: "the study recorded none",
+    }[weights.same]
+    made = f" of revision `{about.code.revision}`" if about.code else ""
+    made += ", with changes that are not committed" if about.code and about.code.changed else ""
+    return "\n".join(
+        [
+            f"- {weights.origin}; weights SHA-256 `{weights.sha256}`, {same}",
+            f"- {report['parameters']:,} weights, seed {about.seed}, epochs kept: {_names(report['best_epochs'])}",
+            f"- hpo {about.versions.get('hpo', 'unknown')}{made}",
+            "- " + ", ".join(f"{name} = {value}" for name, value in settings.items()),
+        ]
+    )
+
+
+def _limits(about: About) -> str:
+    return "\n".join(
+        [
+            "- It knows the classes above and no others: every window gets one of them, whatever it holds.",
+            "- It expects the sensors, the sampling rate and the cutting into windows of its training data.",
+            "- Probabilities are a softmax's; nothing has calibrated them.",
+            f"- ONNX and Keras differ by up to {about.conversion.largest_difference:.1g} in a probability, on "
+            f"{about.conversion.windows} real windows (accepted: {TOLERANCE:g}).",
+        ]
+    )
+
+
+def _names(names: Any) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.4f}" if isinstance(value, float) else str(value).replace("|", "\\|")

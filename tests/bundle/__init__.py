@@ -1,0 +1,1 @@
+"""Bundles: what is in them, what is refused, what serves them."""
