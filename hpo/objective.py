@@ -14,6 +14,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 import hpo
 from hpo import curves, feed, models, provenance, snapshot
@@ -106,23 +107,15 @@ def _fold(
         stopping = validation if parts.stopping is None else open_part(parts.stopping)
         _check_rankable(spec, {parts.validation: validation, parts.stopping or parts.validation: stopping})
         targets = np.eye(len(spec.classes), dtype=np.float32)[training.y]
+    seed, batch_size = fold_seed(spec.seed, fold), int(chosen["batch_size"])
+    steps = feed.steps(len(targets), batch_size)
     with trial.phase("build"):
         if fold:
             keras.utils.clear_session()  # gives back the graphs of the fold before
-        keras.config.disable_traceback_filtering()  # its wrappers cost a tenth of a second in a trace, and hide causes
-        seed = fold_seed(spec.seed, fold)
-        keras.utils.set_random_seed(seed)
-        family = models.get(spec.family).build(training.x.shape[1:], len(spec.classes), spec.padded, **spec.model)
-        trial.parameters = family.count_params()
-        limit = settings.max_parameters
-        if limit is not None and trial.parameters > limit:
-            halt.set(Cause.TOO_LARGE, f"the model has {trial.parameters:,} parameters, max_parameters is {limit:,}")
+        built = _build(trial, training.x, chosen, seed, steps)
+        if built is None:
             return
-        model = scaled(family, training.x, settings.scaling, padded=spec.padded)
-        learner = augmented(model, training.x, chosen, seed)
-        batch_size = int(chosen["batch_size"])
-        steps = feed.steps(len(targets), batch_size)
-        compile_model(learner, settings.optimizer, chosen, steps, settings.max_epochs)
+        model, learner = built
         if saved is not None and not snapshot.fits(learner, saved.arrays):
             log.warning("the checkpoint is of another model; fold %d starts anew", fold + 1)
             saved, trial.logs[fold] = None, []
@@ -177,6 +170,30 @@ def _fold(
         trial.best_epochs.append(len(spec.rates) if spec.rates else early.best_epoch + 1)
     if spec.keep_model and fold == len(spec.folds) - 1:
         keep(model, Path(spec.artifacts) / MODEL)
+
+
+def _build(
+    trial: Progress, x: NDArray[np.float32], chosen: Params, seed: int, steps: int
+) -> tuple[keras.Model, keras.Model] | None:
+    """The whole model, and the one of the same weights that is trained, compiled; None if it is too large.
+
+    Args:
+        x: the training part. chosen: the hyperparameters of training.
+        seed: of the fold. steps: batches of an epoch.
+    """
+    spec, settings = trial.spec, trial.spec.settings
+    keras.config.disable_traceback_filtering()  # its wrappers cost a tenth of a second in a trace, and hide causes
+    keras.utils.set_random_seed(seed)
+    family = models.get(spec.family).build(x.shape[1:], len(spec.classes), spec.padded, **spec.model)
+    trial.parameters = size = int(family.count_params())
+    limit = settings.max_parameters
+    if limit is not None and size > limit:
+        trial.halt.set(Cause.TOO_LARGE, f"the model has {size:,} parameters, max_parameters is {limit:,}")
+        return None
+    model = scaled(family, x, settings.scaling, padded=spec.padded)
+    learner = augmented(model, x, chosen, seed)
+    compile_model(learner, settings.optimizer, chosen, steps, settings.max_epochs)
+    return model, learner
 
 
 def _rate_callbacks(spec: TrialSpec, training: Params, monitor: str, mode: str) -> list[keras.callbacks.Callback]:
