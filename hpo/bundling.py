@@ -24,11 +24,11 @@ from hpo.evaluation.words import sentences
 from hpo.export import choose, document
 from hpo.formats import to_json
 from hpo.live import training
-from hpo.prepare import versions
 from hpo.revision import revision
 from hpo.specify import recorded, specify
 from hpo.store import Evaluations, Store, StudyRecord, TrialRecord
 from hpo.trial import MODEL, Cause, Result
+from hpo.versions import installed
 
 log = logging.getLogger(__name__)
 
@@ -170,7 +170,7 @@ def _pack(
             opset=converted.opset, windows=converted.windows, largest_difference=converted.largest_difference
         ),
         data=Data(name=record.data.name, sha256=record.data.sha256, split_sha256=record.data.split_sha256),
-        versions={**versions(), **trained.report["versions"], **converted.versions},
+        versions={**installed([]), **trained.report["versions"], **converted.versions},
         code=revision(),
     )
     won = evaluation is not None and evaluation["configurations"][0]["trial"] == trial.number

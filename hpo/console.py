@@ -117,7 +117,10 @@ def times_options(function: F) -> F:
 
 
 def worker_options(function: F) -> F:
-    """The options of commands that start workers: where things lie, the times, the GPUs."""
+    """The options of commands that start workers: where things lie, the times, the GPUs, the versions."""
+    function = option(
+        "--allow-mixed", is_flag=True, help="Train by other versions than those that the study was created with."
+    )(function)
     function = option(
         "--slots-per-gpu", type=click.IntRange(min=1), default=1, show_default=True, help="Trials at a time on one GPU."
     )(function)

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from hpo import data
+from hpo import data, versions
 from hpo import launch as launchers
 from hpo.errors import MissingExtra, StorageError
 from hpo.export import export
 from hpo.launch import Plan, Wish, local
 from hpo.live import Watch
-from hpo.prepare import Prepared, versions
+from hpo.prepare import Prepared
 from hpo.render import score, state, summary_line
 from hpo.store import Store, on_server
 
@@ -27,6 +27,7 @@ def run(prepared: Prepared, place: str, wish: Wish, console: Console) -> int:
 
     Raises:
         MissingExtra, StorageError: no trial could end well here; nothing was created.
+        UsageError: the study exists, and was created with other versions.
     """
     if place == "local":
         _check_machine(wish.artifacts)
@@ -34,7 +35,10 @@ def run(prepared: Prepared, place: str, wish: Wish, console: Console) -> int:
     to_start = launchers.get(place).plan(wish)
     with Store(storage, create=not on_server(storage)) as store:
         data.prepare(prepared.data, prepared.split, wish.cache)
-        _, new = store.create(prepared.definition, spaces=prepared.spaces, data=prepared.record, versions=versions())
+        if place == "local" and name in store.names():
+            _refuse_mixed(store, wish)
+        used = versions.installed(prepared.spaces)
+        _, new = store.create(prepared.definition, spaces=prepared.spaces, data=prepared.record, versions=used)
         for line in (_greeting(store, name, new), *to_start.lines):
             console.print(line, soft_wrap=True)
         with Store(storage, read_only=True) as beside, Watch(beside, name, console):
@@ -58,6 +62,7 @@ def work(wish: Wish) -> int:
 
     Raises:
         MissingExtra, StorageError: no trial could end well here.
+        UsageError: the study was created with other versions.
     """
     with Store(wish.storage) as store:
         return local.start(_plan_here(store, wish), store)
@@ -73,11 +78,18 @@ def attend(store: Store, wish: Wish, console: Console) -> int:
 def _plan_here(store: Store, wish: Wish) -> Plan:
     """One supervisor on this machine, for a study that exists."""
     threads = store.study(wish.study).definition.train.threads
+    _refuse_mixed(store, wish)
     _check_machine(wish.artifacts)
     to_start = local.plan(replace(wish, threads=threads))
     for line in to_start.lines:
         log.info("%s", line)
     return to_start
+
+
+def _refuse_mixed(store: Store, wish: Wish) -> None:
+    """Refuses to train by other versions than the rest of the study."""
+    record = store.study(wish.study)
+    versions.refuse_mixed(record.name, record.versions, record.spaces, allow=wish.allow_mixed)
 
 
 def _check_machine(artifacts: Path) -> None:

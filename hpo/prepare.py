@@ -4,13 +4,12 @@ Reads data files and fills the cache, but neither creates a study nor trains.
 """
 
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
-from hpo import __version__, augment, data, models, samplers, study
+from hpo import augment, data, models, samplers, study
 from hpo.data.split import Split, make_split
 from hpo.errors import DataError, StudyFileError
 from hpo.resolve import resolve_all
@@ -21,7 +20,6 @@ from hpo.training import training_space
 
 # A space with more corners than this is checked at this many of them and at as many random settings.
 CHECKED_SETTINGS = 2000
-_LIBRARIES = ("optuna", "tensorflow", "keras", "numpy", "scikit-learn", "aeon")
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,14 +160,3 @@ def _impossible(family: str, space: Space, shape: tuple[int, int], n_classes: in
         except ValueError as error:
             reasons[str(error)] = None
     return list(reasons)[:5]
-
-
-def versions() -> dict[str, str]:
-    """Installed versions of what decides a trial's outcome, read without importing anything."""
-    found = {"hpo": __version__}
-    for library in _LIBRARIES:
-        try:
-            found[library] = version(library)
-        except PackageNotFoundError:
-            found[library] = "not installed"
-    return found

@@ -12,9 +12,9 @@ from hpo.evaluation import plan as planning
 from hpo.evaluation.ranking import Ranked, comparison, described, rank
 from hpo.launch import Wish
 from hpo.launching import attend
-from hpo.prepare import versions
 from hpo.space import Params
 from hpo.store import DataRecord, Evaluation, Evaluations, Given, Plan, Store, StudyRecord, TrialRecord, give
+from hpo.versions import installed
 from hpo.worker import OK
 
 log = logging.getLogger(__name__)
@@ -145,7 +145,7 @@ def _train(
     """
     wanted = list(trials)
     definition = planning.sibling(record, sibling)
-    made = give(store, definition, wanted, spaces=record.spaces, data=data, versions=versions())
+    made = give(store, definition, wanted, spaces=record.spaces, data=data, versions=installed(record.spaces))
     name, keys, code = made.name, {given.key for given, _ in wanted}, OK
     if _open(store, name, keys):
         code = attend(store, replace(here.wish, study=name), here.console)

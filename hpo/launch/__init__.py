@@ -28,6 +28,7 @@ class Wish:
         slots_per_gpu: trials at a time on one GPU.
         artifacts, cache: folders of the trials' files and of the arrays.
         times: that the workers work by.
+        allow_mixed: train by other versions than those that the study was created with.
     """
 
     study: str
@@ -39,6 +40,7 @@ class Wish:
     gpus: str = AUTO
     slots_per_gpu: int = 1
     times: Times = field(default_factory=Times)
+    allow_mixed: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,11 +95,13 @@ def remote(wish: Wish, place: str) -> None:
 
 def remote_command(wish: Wish) -> list[str]:
     """The command line of a worker elsewhere, from ``worker`` on; the database comes by the environment."""
+    mixed = ["--allow-mixed"] if wish.allow_mixed else []
     slots = [] if wish.gpus == AUTO else ["--slots", str(wish.slots_per_gpu)]
     return [
         *("worker", wish.study, "--gpus", wish.gpus, *slots, "--slots-per-gpu", str(wish.slots_per_gpu)),
         *("--artifacts", str(wish.artifacts.resolve()), "--cache", str(wish.cache.resolve())),
         *("--grace", f"{wish.times.grace:g}", "--renew", f"{wish.times.renew:g}", "--lease", f"{wish.times.lease:g}"),
+        *mixed,
     ]
 
 
