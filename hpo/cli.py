@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hpo import __version__, cli_serve, housekeeping, settings
+from hpo import __version__, cli_data, cli_serve, housekeeping, settings
 from hpo.console import (
     Commands,
     artifacts_option,
@@ -329,52 +329,7 @@ def _export_bundle(store: "Store", name: str, trial: int | None, output: Path, c
     log.info("wrote %s, digest %s", output, bundle.digest)
 
 
-@main.group()
-def data() -> None:
-    """Data sets: what can be read, what is in the cache."""
-
-
-@data.command("list", epilog=example("hpo data list"))
-@cache_option
-@json_option
-def data_list(cache: Path, as_json: bool) -> None:
-    """Kinds of data that can be read, and data sets in the cache."""
-    from hpo import checking
-
-    found = checking.data_listing(cache)
-    if as_json:
-        emit(found)
-    else:
-        console().print(checking.data_listing_table(found))
-
-
-@data.command("show", epilog=example("hpo data show bundled BasicMotions"))
-@click.argument("source")
-@click.argument("where", metavar="PATH_OR_NAME")
-@option("--name", help="Which data set of a folder (source ucr).")
-@option(
-    "--set",
-    "keys",
-    envvar="HPO_DATA_SHOW_SET",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Another key of [data], as in a study file.",
-)
-@cache_option
-@json_option
-def data_show(source: str, where: str, name: str | None, keys: tuple[str, ...], cache: Path, as_json: bool) -> None:
-    """One data set: sizes, classes, channels, groups, SHA-256."""
-    from hpo import checking
-
-    named = {} if name is None else {"name": name}
-    found = checking.data_summary(source, where, named | checking.keys(keys), cache)
-    if as_json:
-        emit(found)
-    else:
-        console().print(checking.data_table(found))
-
-
-for command in (cli_serve.predict, cli_serve.verify, housekeeping.migrate):
+for command in (cli_data.data, cli_serve.predict, cli_serve.verify, housekeeping.migrate):
     main.add_command(command)
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Watches a study, or one training, while it goes on: live on a terminal, plain lines in a pipe or a log."""
+"""Watches a study, one training or a download while it goes on: live on a terminal, plain lines in a pipe or a log."""
 
 import threading
 import time
@@ -8,7 +8,15 @@ from types import TracebackType
 
 from rich.console import Console
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TransferSpeedColumn,
+)
 
 from hpo.errors import HpoError
 from hpo.render import ended_line, progress, summary_line
@@ -78,6 +86,32 @@ class Watch:
             line = ended_line(trial, best is not None and best.number == trial.number)
             self._console.print(line, highlight=False, soft_wrap=True, markup=False)
         return trials
+
+
+@contextmanager
+def downloading(console: Console, what: str) -> Iterator[Callable[[int, int | None], None]]:
+    """Shows how a download goes on; yields a function for the bytes that are there, and that there will be.
+
+    Args:
+        console: where to; a dumb one gets a line now and then.
+        what: is downloaded.
+    """
+    if console.is_terminal and not console.is_dumb_terminal:
+        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+        with Progress(*columns, console=console, transient=True) as bar:
+            task = bar.add_task(what, total=None, visible=False)
+            yield lambda done, total: bar.update(task, completed=done, total=total, visible=True)
+        return
+    said = time.monotonic()
+
+    def heard(done: int, total: int | None) -> None:
+        nonlocal said
+        if time.monotonic() - said >= SAY_SECONDS:
+            said = time.monotonic()
+            of = "" if total is None else f" of {total / 1e6:.1f}"
+            console.print(f"{what}: {done / 1e6:.1f}{of} MB", highlight=False, soft_wrap=True)
+
+    yield heard
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import ast
 from pathlib import Path
 
 from hpo import folders
+from hpo.data._add import ARCHIVE, Added, add
 from hpo.data._dataset import Dataset, Part, Raw, RawPart, make_dataset
 from hpo.data._load import Cached, Loaded, cached, load, open_test
 from hpo.data._overlap import overlapping
@@ -16,6 +17,8 @@ from hpo.data._parts import channels, open_part, parts, prepare
 from hpo.data._source import Source, SourceOptions, get, is_path, read, tables
 
 __all__ = [
+    "ARCHIVE",
+    "Added",
     "Cached",
     "Dataset",
     "Loaded",
@@ -24,6 +27,7 @@ __all__ = [
     "RawPart",
     "Source",
     "SourceOptions",
+    "add",
     "cached",
     "channels",
     "get",

@@ -90,14 +90,19 @@ def open_tree(path: Path) -> Iterator[Tree]:
         raise DataError(f"{path}: not a readable folder or zip: {error}") from error
 
 
+def unsafe_name(name: str) -> str | None:
+    """Why a name in an archive points outside of it, as the end of a sentence; None where it does not."""
+    name = name.replace("\\", "/")
+    if ".." in PurePosixPath(name).parts:
+        return "has '..' in it"
+    return "is an absolute name" if name.startswith("/") or name[1:2] == ":" else None
+
+
 def _refuse_unsafe(shown: str, archive: zipfile.ZipFile) -> None:
     problems = []
     for info in archive.infolist():
-        name = info.filename.replace("\\", "/")
-        if ".." in PurePosixPath(name).parts:
-            problems.append(f"{info.filename!r} has '..' in it")
-        elif name.startswith("/") or name[1:2] == ":":
-            problems.append(f"{info.filename!r} is an absolute name")
+        if problem := unsafe_name(info.filename):
+            problems.append(f"{info.filename!r} {problem}")
         elif stat.S_ISLNK(info.external_attr >> 16):
             problems.append(f"{info.filename!r} is a link")
         elif info.file_size > LARGEST_MEMBER:

@@ -114,6 +114,7 @@ RUNS: dict[str, list[str]] = {
     "predict": [str(GOLDEN), str(WINDOWS), "--json"],
     "verify": [str(GOLDEN), "--json"],
     "data list": ["--json"],
+    "data add": ["study.toml", "--force", "--json"],
     "data show": ["bundled", "BasicMotions", "--json"],
 }
 JSON = {name for name in COMMANDS if any(o.name == "as_json" for o in options(COMMANDS[name]))} | {"export"}
