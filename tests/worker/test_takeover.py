@@ -37,12 +37,12 @@ def test_a_killed_worker_is_taken_over_from_its_checkpoint(bench: Bench) -> None
     """SIGKILL in the middle of a trial; another worker's attempt begins after the checkpoint and ends with weights,
     curve and score of a training that nobody killed. No checkpoint is left.
     """
-    bench.create(budget={"trials": 1}, train={"max_epochs": 120, "patience": 120})
+    bench.create(budget={"trials": 1}, train={"max_epochs": 150, "patience": 150})
     folder = bench.folder / "artifacts" / "s" / "0"
     worker = subprocess.Popen(
         [sys.executable, "-c", REAL, str(bench.folder), str(bench.cache)], cwd=TESTS.parent, stderr=subprocess.DEVNULL
     )
-    wait_for(lambda: max(steps(folder), default=0) > 10, "no checkpoint")
+    wait_for(lambda: max(steps(folder), default=0) > 0, "no checkpoint")
     kill(worker.pid)
     worker.wait()
     left = max(steps(folder))
@@ -61,6 +61,6 @@ def test_a_killed_worker_is_taken_over_from_its_checkpoint(bench: Bench) -> None
     assert trial.attempt == 2
     result = trial.outcome
     assert result is not None
-    assert (result.value, result.epochs) == (whole.value, 120)
+    assert (result.value, result.epochs) == (whole.value, 150)
     assert (result.weights_sha256, result.curve_sha256) == (whole.weights_sha256, whole.curve_sha256)
     assert steps(folder) == []
