@@ -114,6 +114,33 @@ def recurrent_stack(
     return x
 
 
+def attention_lstm(x: keras.KerasTensor, units: int) -> keras.KerasTensor:
+    """The last output, (batch, units), of an LSTM that looks at the whole sequence before each step: that of ALSTM-FCN.
+
+    Additive attention (Bahdanau et al. 2015, arXiv:1409.0473) as in titu1994/MLSTM-FCN, utils/layer_utils.py: before
+    step t each x_i gets the energy v tanh(W x_i + b + U h), h being the last output; their softmax over all i weighs a
+    sum of the x_i, the context; the cell reads x_t and the context, with weights of their own. v begins at zero: at
+    first all steps count the same.
+
+    Built-in layers have no such cell, so the steps are unrolled, with shared weights: made for few steps.
+
+    Args:
+        x: (batch, steps, features).
+        units: of the cell and of the attention.
+    """
+    keys = layers.Dense(units, name="attention_keys")(x)
+    query = layers.Dense(units, use_bias=False, kernel_initializer="orthogonal", name="attention_query")
+    energy = layers.Dense(1, use_bias=False, kernel_initializer="zeros", name="attention_energy")
+    cell = layers.LSTMCell(units)
+    h = c = ops.zeros_like(keys[:, 0])
+    for step in range(x.shape[1]):
+        # a softmax, but for Keras's warning about a single step, which is what windows of one channel have here
+        weights = ops.exp(energy(ops.tanh(keys + ops.expand_dims(query(h), 1))))
+        context = ops.sum(weights * x, axis=1) / ops.sum(weights, axis=1)
+        h, (_, c) = cell(ops.concatenate([x[:, step], context], axis=-1), [h, c])
+    return h
+
+
 def squeeze_excite(x: keras.KerasTensor, mask: Mask, ratio: int) -> keras.KerasTensor:
     """Weighs the filters of (batch, steps, filters) by what they hold on average (Hu et al. 2018).
 

@@ -146,6 +146,13 @@ def unfit_kernels(kernels: str, timesteps: int, *, example: str, count: int | No
     return []
 
 
+def unfit_stride(stride: int, timesteps: int) -> list[str]:
+    """The sentence for a stem_stride that is longer than the window; empty if it is fine."""
+    if stride > timesteps:
+        return [f"stem_stride = {stride} is longer than the windows of {timesteps} time steps"]
+    return []
+
+
 def _same_kind(value: Scalar, default: Scalar) -> bool:
     if isinstance(default, float):
         return isinstance(value, int | float) and not isinstance(value, bool)

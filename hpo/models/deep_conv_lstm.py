@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hpo.models import _rules
-from hpo.space import Float, Int, Scalar, Space, choice
+from hpo.space import Fixed, Float, Int, Scalar, Space, choice
 
 if TYPE_CHECKING:
     import keras
@@ -26,6 +26,7 @@ SPACE: Space = {
     "layers": Int(low=1, high=2, default=2, at_least=1),
     "units": Int(low=32, high=256, log=True, default=128, at_least=1),
     "dropout": Float(low=0.2, high=0.6, default=0.5, at_least=0.0, at_most=0.9),
+    "stem_stride": Fixed(default=1, at_least=1),
 }
 
 TRAINING: Space = _rules.RECURRENT_TRAINING
@@ -50,16 +51,18 @@ def check(shape: tuple[int, int], n_classes: int, **params: Scalar) -> None:
     """Says whether `build` would succeed.
 
     Raises:
-        ValueError: the convolutions leave no time step, or a value is out of its limits.
+        ValueError: the convolutions together read more time steps than a window has, or a value is out of its limits.
     """
     problems = _rules.limits(SPACE, params)
     if not problems:
         match _rules.complete(SPACE, params):
-            case {"conv_layers": int(depth), "kernel_size": int(kernel)} if depth * (kernel - 1) >= shape[0]:
-                problems.append(
-                    f"kernel_size = {kernel} with conv_layers = {depth} leaves none of the windows' {shape[0]} time "
-                    f"steps: {depth} times {kernel - 1} are lost at the edges"
-                )
+            case {"conv_layers": int(depth), "kernel_size": int(kernel), "stem_stride": int(stride)}:
+                read = _read(depth, kernel, stride)
+                if read > shape[0]:
+                    problems.append(
+                        f"kernel_size = {kernel} with conv_layers = {depth} and stem_stride = {stride} reads {read} "
+                        f"time steps at once; the windows have {shape[0]}"
+                    )
     _rules.refuse(problems)
 
 
@@ -75,6 +78,7 @@ def build(
     layers: int = 2,
     units: int = 128,
     dropout: float = 0.5,
+    stem_stride: int = 1,
 ) -> keras.Model:
     """The network, uncompiled.
 
@@ -94,13 +98,15 @@ def build(
         layers: LSTMs, one upon the other.
         units: cells of each LSTM.
         dropout: before each LSTM and before the output.
+        stem_stride: time steps from one position of the first convolution to the next; all that follows has so many
+            times fewer steps to read. 1 is published.
 
     Raises:
         ValueError: see `check`.
     """
     check(
         shape, n_classes, conv_layers=conv_layers, filters=filters, kernel_size=kernel_size, layers=layers, units=units,
-        dropout=dropout,
+        dropout=dropout, stem_stride=stem_stride,
     )  # fmt: skip
     import keras
     from keras.layers import Conv2D, Dropout, Reshape
@@ -109,11 +115,16 @@ def build(
 
     inputs, x, mask = _blocks.window(shape, padded)
     x = Reshape((*shape, 1))(_blocks.hide(x, mask))
-    for _ in range(conv_layers):
-        x = Conv2D(filters, (kernel_size, 1), activation="relu")(x)
+    for layer in range(conv_layers):
+        x = Conv2D(filters, (kernel_size, 1), (1 if layer else stem_stride, 1), activation="relu")(x)
     x = Reshape((x.shape[1], shape[1] * filters))(x)
-    mask = _blocks.thinned(mask, x.shape[1], read=1 + conv_layers * (kernel_size - 1))
+    mask = _blocks.thinned(mask, x.shape[1], stride=stem_stride, read=_read(conv_layers, kernel_size, stem_stride))
     for layer in range(layers):
         x = _blocks.recurrent(Dropout(dropout)(x), "lstm", units, mask=mask, sequences=layer < layers - 1)
     x = Dropout(dropout)(x)
     return keras.Model(inputs, _blocks.probabilities(x, n_classes), name="deep_conv_lstm")
+
+
+def _read(conv_layers: int, kernel_size: int, stem_stride: int) -> int:
+    """Time steps of the window that one step of the first LSTM is made of."""
+    return kernel_size + (conv_layers - 1) * (kernel_size - 1) * stem_stride

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hpo.models import _rules
-from hpo.space import Choice, Float, Scalar, Space, choice
+from hpo.space import Choice, Fixed, Float, Scalar, Space, choice
 
 if TYPE_CHECKING:
     import keras
@@ -22,6 +22,7 @@ SPACE: Space = {
     # hundred epochs: validation scores mean nothing until then, and early stopping and pruning end good trials.
     "bn_momentum": Choice(values=(0.9, 0.99), default=0.9, at_least=0.0, at_most=0.999),
     "conv_dropout": Float(low=0.0, high=0.3, default=0.0, at_least=0.0, at_most=0.9),
+    "stem_stride": Fixed(default=1, at_least=1),
 }
 
 TRAINING: Space = {}
@@ -38,13 +39,15 @@ def check(shape: tuple[int, int], n_classes: int, **params: Scalar) -> None:
     """Says whether `build` would succeed.
 
     Raises:
-        ValueError: kernels is no triple of kernel sizes or one is longer than the window, or a value is out of its
-            limits.
+        ValueError: kernels is no triple of kernel sizes, one of them or stem_stride is longer than the window, or a
+            value is out of its limits.
     """
     problems = _rules.limits(SPACE, params)
     if not problems:
-        kernels = str(_rules.complete(SPACE, params)["kernels"])
-        problems += _rules.unfit_kernels(kernels, shape[0], example="8-5-3", count=3)
+        match _rules.complete(SPACE, params):
+            case {"kernels": str(kernels), "stem_stride": int(stride)}:
+                problems += _rules.unfit_kernels(kernels, shape[0], example="8-5-3", count=3)
+                problems += _rules.unfit_stride(stride, shape[0])
     _rules.refuse(problems)
 
 
@@ -58,6 +61,7 @@ def build(
     kernels: str = "8-5-3",
     bn_momentum: float = 0.9,
     conv_dropout: float = 0.0,
+    stem_stride: int = 1,
 ) -> keras.Model:
     """The network, uncompiled.
 
@@ -69,12 +73,15 @@ def build(
         kernels: kernel sizes of the three convolutions, in time steps, joined by hyphens.
         bn_momentum: of the moving statistics of batch normalisation; the published code has 0.99.
         conv_dropout: after each convolution block; the paper has none.
+        stem_stride: time steps from one position of the first convolution to the next; all that follows has so many
+            times fewer steps to read.
 
     Raises:
         ValueError: see `check`.
     """
     check(
-        shape, n_classes, filters=filters, kernels=kernels, bn_momentum=bn_momentum, conv_dropout=conv_dropout
+        shape, n_classes, filters=filters, kernels=kernels, bn_momentum=bn_momentum, conv_dropout=conv_dropout,
+        stem_stride=stem_stride,
     )  # fmt: skip
     import keras
     from keras.layers import Dropout, GlobalAveragePooling1D
@@ -82,8 +89,9 @@ def build(
     from hpo.models import _blocks
 
     inputs, x, mask = _blocks.window(shape, padded)
-    for width, size in zip((filters, 2 * filters, filters), _rules.kernel_sizes(kernels), strict=True):
-        x, mask = _blocks.conv_block(x, mask, width, size, bn_momentum)
+    strides = (stem_stride, 1, 1)
+    for width, size, stride in zip((filters, 2 * filters, filters), _rules.kernel_sizes(kernels), strides, strict=True):
+        x, mask = _blocks.conv_block(x, mask, width, size, bn_momentum, stride=stride)
         if conv_dropout:
             x = Dropout(conv_dropout)(x)
     x = GlobalAveragePooling1D()(x, mask=mask)

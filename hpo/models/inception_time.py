@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hpo.models import _rules
-from hpo.space import Choice, Float, Scalar, Space, choice, fixed
+from hpo.space import Choice, Fixed, Float, Scalar, Space, choice, fixed
 
 if TYPE_CHECKING:
     import keras
@@ -31,6 +31,7 @@ SPACE: Space = {
     # hundred epochs: validation scores mean nothing until then, and early stopping and pruning end good trials.
     "bn_momentum": Choice(values=(0.9, 0.99), default=0.9, at_least=0.0, at_most=0.999),
     "conv_dropout": Float(low=0.0, high=0.3, default=0.0, at_least=0.0, at_most=0.9),
+    "stem_stride": Fixed(default=1, at_least=1),
 }
 
 TRAINING: Space = {}
@@ -45,12 +46,15 @@ def check(shape: tuple[int, int], n_classes: int, **params: Scalar) -> None:
     """Says whether `build` would succeed.
 
     Raises:
-        ValueError: kernels lists no kernel sizes or one is longer than the window, or a value is out of its limits.
+        ValueError: kernels lists no kernel sizes, one of them or stem_stride is longer than the window, or a value is
+            out of its limits.
     """
     problems = _rules.limits(SPACE, params)
     if not problems:
-        kernels = str(_rules.complete(SPACE, params)["kernels"])
-        problems += _rules.unfit_kernels(kernels, shape[0], example="40-20-10")
+        match _rules.complete(SPACE, params):
+            case {"kernels": str(kernels), "stem_stride": int(stride)}:
+                problems += _rules.unfit_kernels(kernels, shape[0], example="40-20-10")
+                problems += _rules.unfit_stride(stride, shape[0])
     _rules.refuse(problems)
 
 
@@ -67,6 +71,7 @@ def build(
     residual: bool = True,
     bn_momentum: float = 0.9,
     conv_dropout: float = 0.0,
+    stem_stride: int = 1,
 ) -> keras.Model:
     """The network, uncompiled.
 
@@ -85,13 +90,15 @@ def build(
         residual: a shortcut around every three modules (what is left over of `depth` has none).
         bn_momentum: of the moving statistics of batch normalisation; the published code has 0.99.
         conv_dropout: after each module; the paper has none.
+        stem_stride: time steps from one position of the first module to the next; all that follows has so many times
+            fewer steps to read. 1 is published.
 
     Raises:
         ValueError: see `check`.
     """
     check(
         shape, n_classes, filters=filters, depth=depth, kernels=kernels, bottleneck=bottleneck, residual=residual,
-        bn_momentum=bn_momentum, conv_dropout=conv_dropout,
+        bn_momentum=bn_momentum, conv_dropout=conv_dropout, stem_stride=stem_stride,
     )  # fmt: skip
     import keras
     from keras.layers import (
@@ -108,21 +115,25 @@ def build(
     from hpo.models import _blocks
 
     inputs, x, mask = _blocks.window(shape, padded)
-    block = x
+    x = block = _blocks.hide(x, mask)
     for module in range(depth):
-        x = _blocks.hide(x, mask)
+        stride = 1 if module else stem_stride
         narrow = Conv1D(bottleneck, 1, use_bias=False)(x) if bottleneck and x.shape[-1] > 1 else x
         branches = [
-            Conv1D(filters, size, padding="same", use_bias=False)(narrow) for size in _rules.kernel_sizes(kernels)
+            Conv1D(filters, size, strides=stride, padding="same", use_bias=False)(narrow)
+            for size in _rules.kernel_sizes(kernels)
         ]
-        pooled = MaxPooling1D(3, strides=1, padding="same")(_blocks.hide(x, mask, _blocks.LOWEST))
+        pooled = MaxPooling1D(3, strides=stride, padding="same")(_blocks.hide(x, mask, _blocks.LOWEST))
         branches.append(Conv1D(filters, 1, use_bias=False)(pooled))
+        mask = _blocks.thinned(mask, pooled.shape[1], stride=stride)
         x = ReLU()(BatchNormalization(momentum=bn_momentum)(Concatenate()(branches), mask=mask))
         if conv_dropout:
             x = Dropout(conv_dropout)(x)
+        x = _blocks.hide(x, mask)
         if residual and module % BLOCK == BLOCK - 1:
-            shortcut = Conv1D(x.shape[-1], 1, use_bias=False)(_blocks.hide(block, mask))
+            stride = stem_stride if module < BLOCK else 1
+            shortcut = Conv1D(x.shape[-1], 1, strides=stride, use_bias=False)(block)
             shortcut = BatchNormalization(momentum=bn_momentum)(shortcut, mask=mask)
-            x = block = ReLU()(Add()([shortcut, x]))
+            x = block = _blocks.hide(ReLU()(Add()([shortcut, x])), mask)
     x = GlobalAveragePooling1D()(x, mask=mask)
     return keras.Model(inputs, _blocks.probabilities(x, n_classes), name="inception_time")

@@ -1,8 +1,9 @@
-"""LSTM-FCN and MLSTM-FCN: a recurrent branch beside a fully convolutional one.
+"""LSTM-FCN, ALSTM-FCN and MLSTM-FCN: a recurrent branch beside a fully convolutional one.
 
 Karim et al., "LSTM Fully Convolutional Networks for Time Series Classification" (arXiv:1709.05206) and "Multivariate
 LSTM-FCNs" (arXiv:1801.04503), with the layers of their published code (titu1994/LSTM-FCN, titu1994/MLSTM-FCN); the
-GRU cell is GRU-FCN (Elsayed et al., arXiv:1812.07683). LSTM-FCN is se_ratio 0, MLSTM-FCN is se_ratio 16.
+GRU cell is GRU-FCN (Elsayed et al., arXiv:1812.07683). LSTM-FCN is se_ratio 0, MLSTM-FCN is se_ratio 16; with the cell
+"alstm" they are ALSTM-FCN and MALSTM-FCN.
 """
 
 from __future__ import annotations
@@ -19,9 +20,12 @@ if TYPE_CHECKING:
 
 # time steps that the recurrent branch may read one by one; longer windows are averaged down to at most this
 LONGEST_SEQUENCE = 256
+# channels over which attention is unrolled; more would take longer to trace than to train
+MOST_ATTENDED = 32
 
 SPACE: Space = {
-    "cell": choice("lstm", "gru", default="lstm", allowed=("lstm", "gru")),
+    # "alstm" is left to study files: it needs the shuffle, and a long trace
+    "cell": choice("lstm", "gru", default="lstm", allowed=("lstm", "gru", "alstm")),
     "units": choice(8, 16, 32, 64, 128, default=8, at_least=1),
     "dimension_shuffle": choice(True, False, default=True),
     "bidirectional": fixed(False),
@@ -33,6 +37,7 @@ SPACE: Space = {
     # hundred epochs: validation scores mean nothing until then, and early stopping and pruning end good trials.
     "bn_momentum": Choice(values=(0.9, 0.99), default=0.9, at_least=0.0, at_most=0.999),
     "conv_dropout": Fixed(default=0.0, at_least=0.0, at_most=0.9),
+    "stem_stride": Fixed(default=1, at_least=1),
 }
 
 TRAINING: Space = {}
@@ -59,8 +64,9 @@ def check(shape: tuple[int, int], n_classes: int, **params: Scalar) -> None:
     """Says whether `build` would succeed.
 
     Raises:
-        ValueError: kernels is no triple of kernel sizes or one is longer than the window, the recurrent branch is
-            bidirectional in spite of the shuffle, or a value is out of its limits.
+        ValueError: kernels is no triple of kernel sizes, one of them or stem_stride is longer than the window, the
+            recurrent branch is bidirectional in spite of the shuffle, or has attention without it or over too many
+            channels, or a value is out of its limits.
     """
     problems = _rules.limits(SPACE, params)
     if not problems:
@@ -75,6 +81,11 @@ def check(shape: tuple[int, int], n_classes: int, **params: Scalar) -> None:
                 "bidirectional = true needs dimension_shuffle = false: after the shuffle the branch reads "
                 "channel after channel, which has no backward direction"
             )
+        if setting["cell"] == "alstm" and not setting["dimension_shuffle"]:
+            problems.append('cell = "alstm" needs dimension_shuffle = true: its attention is over the channels')
+        if setting["cell"] == "alstm" and shape[1] > MOST_ATTENDED:
+            problems.append(f'cell = "alstm" takes up to {MOST_ATTENDED} channels; these windows have {shape[1]}')
+        problems += _rules.unfit_stride(int(setting["stem_stride"]), shape[0])
     _rules.refuse(problems)
 
 
@@ -94,6 +105,7 @@ def build(
     se_ratio: int = 0,
     bn_momentum: float = 0.9,
     conv_dropout: float = 0.0,
+    stem_stride: int = 1,
 ) -> keras.Model:
     """The network, uncompiled.
 
@@ -104,7 +116,7 @@ def build(
         shape: (timesteps, channels) of a window.
         n_classes: how many probabilities come out.
         padded: windows may be shorter: at their end, steps of NaN in all channels are not there.
-        cell: "lstm" or "gru".
+        cell: "lstm", "gru", or "alstm", an LSTM with attention over the channels that the shuffle makes its steps.
         units: cells of the recurrent branch.
         dimension_shuffle: the recurrent branch reads one channel at a time, as a vector of all its time steps (as
             published), so a single channel is one step. If false it reads time step after time step; windows longer
@@ -116,6 +128,8 @@ def build(
         se_ratio: by how much squeeze-excite narrows the filters of the first two convolutions; 0 leaves it out.
         bn_momentum: of the moving statistics of batch normalisation; the papers have 0.99.
         conv_dropout: after each convolution block.
+        stem_stride: time steps from one position of the first convolution to the next; all that follows has so many
+            times fewer steps to read. Without the shuffle the recurrent branch reads averages over as many steps.
 
     Raises:
         ValueError: see `check`.
@@ -123,7 +137,7 @@ def build(
     check(
         shape, n_classes, cell=cell, units=units, dimension_shuffle=dimension_shuffle, bidirectional=bidirectional,
         dropout=dropout, filters=filters, kernels=kernels, se_ratio=se_ratio, bn_momentum=bn_momentum,
-        conv_dropout=conv_dropout,
+        conv_dropout=conv_dropout, stem_stride=stem_stride,
     )  # fmt: skip
     import keras
     from keras.layers import Concatenate, Dropout, GlobalAveragePooling1D, Permute
@@ -132,15 +146,21 @@ def build(
 
     inputs, window, mask = _blocks.window(shape, padded)
     x, steps = window, mask
+    size = max(stem_stride, math.ceil(shape[0] / LONGEST_SEQUENCE))
     if dimension_shuffle:
         x, steps = Permute((2, 1))(_blocks.hide(x, mask)), None
-    elif shape[0] > LONGEST_SEQUENCE:
-        x, steps = _blocks.average_pool(x, mask, math.ceil(shape[0] / LONGEST_SEQUENCE))
-    memory = Dropout(dropout)(_blocks.recurrent(x, cell, units, mask=steps, bidirectional=bidirectional))
+    elif size > 1:
+        x, steps = _blocks.average_pool(x, mask, size)
+    memory = Dropout(dropout)(
+        _blocks.attention_lstm(x, units)
+        if cell == "alstm"
+        else _blocks.recurrent(x, cell, units, mask=steps, bidirectional=bidirectional)
+    )
 
     x = window
     for block, (width, kernel_size) in enumerate(zip((filters, 2 * filters, filters), _sizes(kernels), strict=True)):
-        x, mask = _blocks.conv_block(x, mask, width, kernel_size, bn_momentum)
+        stride = 1 if block else stem_stride
+        x, mask = _blocks.conv_block(x, mask, width, kernel_size, bn_momentum, stride=stride)
         if se_ratio and block < 2:
             x = _blocks.squeeze_excite(x, mask, se_ratio)
         if conv_dropout:

@@ -22,6 +22,9 @@ HAR, EARTHQUAKES = (128, 9), (512, 1)
         ("lstm_fcn", HAR, 6, {"units": 64, "se_ratio": 16}, 334_726),
         ("lstm_fcn", HAR, 6, {"units": 128, "se_ratio": 16}, 417_286),
         ("lstm_fcn", HAR, 6, {"units": 8, "se_ratio": 16, "dimension_shuffle": False}, 285_558),
+        # the LSTM's 4 (D U + U U + U) become 9 D U + 5 U U + 6 U, as in the published AttentionLSTM
+        ("lstm_fcn", EARTHQUAKES, 2, {"units": 8, "cell": "alstm"}, 282_674 + 20_560),
+        ("lstm_fcn", HAR, 6, {"units": 8, "se_ratio": 16, "cell": "alstm"}, 289_366 + 5_200),
         ("lstm", HAR, 6, {}, 54_706),
         ("cnn_lstm", HAR, 6, {}, 423_650),
         ("conv_lstm", HAR, 6, {"activation": "relu"}, 249_026),
@@ -195,6 +198,20 @@ def test_batch_normalisation_starts_fast() -> None:
         ("lstm_fcn", {"kernels": "0-5-3"}, "^kernels = '0-5-3' must be three kernel sizes"),
         ("lstm_fcn", {"kernels": "8-5-129"}, "^kernels = '8-5-129' has a kernel longer than the windows of 128 time"),
         ("lstm_fcn", {"bidirectional": True}, "^bidirectional = true needs dimension_shuffle = false"),
+        (
+            "lstm_fcn",
+            {"cell": "alstm", "dimension_shuffle": False},
+            '^cell = "alstm" needs dimension_shuffle = true: its attention is over the channels$',
+        ),
+        ("fcn", {"stem_stride": 129}, "^stem_stride = 129 is longer than the windows of 128 time steps$"),
+        ("lstm_fcn", {"stem_stride": 0}, "^stem_stride = 0 must be at least 1$"),
+        ("lstm_fcn", {"stem_stride": 129}, "^stem_stride = 129 is longer than"),
+        ("inception_time", {"stem_stride": 129}, "^stem_stride = 129 is longer than"),
+        (
+            "deep_conv_lstm",
+            {"stem_stride": 16},
+            "^kernel_size = 5 with conv_layers = 4 and stem_stride = 16 reads 197 time steps at once",
+        ),
     ],
 )
 def test_settings_that_cannot_be_built(family: str, setting: dict[str, Scalar], message: str) -> None:
