@@ -46,6 +46,7 @@ def plan(prepared: Prepared, *, sizes: bool) -> dict[str, Any]:
         "split": {"by": definition.split.by, "sha256": prepared.split.sha256, "folds": folds},
         "warnings": list(prepared.warnings),
         "metric": definition.train.metric,
+        "metrics": list(definition.train.metrics),
         "search": {
             "sampler": definition.search.sampler,
             "settings": samplers.countable(prepared.spaces),
@@ -87,7 +88,7 @@ def table(found: dict[str, Any]) -> RenderableType:
             rows.add_row("", f"parameters: default {size['default']:,}, {size['least']:,} to {size['most']:,} seen")
     if found["max_parameters"]:
         rows.add_row("limit", f"models over {found['max_parameters']:,} parameters end as too large, untrained")
-    rows.add_row("metric", found["metric"])
+    rows.add_row("metric", ", ".join(found["metrics"]))
     settings, pruner = found["search"]["settings"], dict(found["search"]["pruner"])
     rows.add_row(
         "sampler", found["search"]["sampler"] + ("" if settings is None else f", {settings:,} settings in all")

@@ -7,7 +7,7 @@ from hpo.formats import to_csv, to_json, to_toml
 from hpo.resolve import split_params
 from hpo.search import params_of
 from hpo.specify import recorded
-from hpo.store import Store, StudyRecord, TrialRecord, ranked
+from hpo.store import Store, StudyRecord, TrialRecord, pareto, ranked
 from hpo.trial import Result
 
 FORMS = ("json", "toml", "csv")
@@ -40,6 +40,7 @@ def document(record: StudyRecord, trial: TrialRecord, outcome: Result) -> dict[s
         "trial": trial.number,
         "metric": fixed.metric,
         "value": trial.value,
+        "values": dict(zip(fixed.metrics, trial.values or (), strict=False)),
         "state": trial.state,
         "model": suggestion.family,
         "params": model,
@@ -87,23 +88,22 @@ def best(store: Store, record: StudyRecord, most: int) -> list[TrialRecord]:
     Raises:
         UsageError: none completed yet.
     """
-    found = ranked(store.trials(record.name), record.definition.train.metric)[:most]
+    found = ranked(store.trials(record.name), record.definition.train.metrics)[:most]
     if not found:
         raise UsageError(f"study {record.name!r}: no trial completed yet, so there is no best one")
     return found
 
 
 def front(store: Store, record: StudyRecord) -> list[TrialRecord]:
-    """The completed trials of a study with several metrics that no other one beats in all of them; Optuna's choice.
+    """The completed trials of a study with several metrics that no other one beats, the best by the first metric first.
 
     Raises:
         UsageError: the study has one metric, or no trial completed yet.
     """
-    study = store.optuna_study(record)
-    if len(study.directions) == 1:
+    metrics = record.definition.train.metrics
+    if len(metrics) == 1:
         raise UsageError(f"study {record.name!r} has one metric, and so one best trial; --top gives the next ones")
-    trials = store.trials(record.name)
-    found = [trials[number] for number in sorted({trial.number for trial in study.best_trials})]
+    found = pareto(store.trials(record.name), metrics)
     if not found:
         raise UsageError(f"study {record.name!r}: no trial completed yet, so there is no front")
     return found

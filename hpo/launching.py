@@ -16,7 +16,7 @@ from hpo.export import export
 from hpo.launch import Plan, Wish, local
 from hpo.live import Watch
 from hpo.prepare import Prepared
-from hpo.render import score, state, summary_line
+from hpo.render import best_words, score, state, summary_line
 from hpo.store import Store, on_server
 
 log = logging.getLogger(__name__)
@@ -111,9 +111,11 @@ def last_words(name: str, storage: str, code: int) -> Iterator[str]:
     """What a launch prints at its end: the score, the best parameters, what to do next."""
     with Store(storage, read_only=True) as store:
         status = store.status(name)
-        best = export(store, name) if status.best else {}
+        best = export(store, name, status.best.trial) if status.best else {}
     yield f"\nstudy {name}: {state(status)}. {summary_line(status)}"
     if status.best is not None:
+        for other in status.front[1:]:
+            yield f"on the front: {best_words(other)}"
         yield f"\nbest {status.metric}: {score(status.best.value)} (trial {status.best.trial}, {best['model']})"
         yield "best parameters:"
         for key, value in {**best["params"], **best["train"]}.items():

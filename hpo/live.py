@@ -20,7 +20,7 @@ from rich.progress import (
 
 from hpo.errors import HpoError
 from hpo.render import ended_line, progress, summary_line
-from hpo.store import Store, TrialRecord, best_trial
+from hpo.store import Store, TrialRecord, pareto
 from hpo.trial import Epoch
 
 POLL_SECONDS = 1.0
@@ -42,7 +42,7 @@ class Watch:
         self._console = console
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="live", daemon=True)
-        self._metric = store.study(name).definition.train.metric
+        self._metrics = store.study(name).definition.train.metrics
         self._seen = {t.number for t in store.trials(name) if t.cause is not None}
 
     def __enter__(self) -> "Watch":
@@ -80,10 +80,11 @@ class Watch:
         fresh = [t for t in trials if t.cause is not None and t.number not in self._seen and t.state != "running"]
         if not fresh:
             return trials
-        best = best_trial(trials, self._metric)
+        several = len(self._metrics) > 1
+        best = {trial.number for trial in pareto(trials, self._metrics)[: None if several else 1]}
         for trial in sorted(fresh, key=lambda t: t.finished_at or 0.0):
             self._seen.add(trial.number)
-            line = ended_line(trial, best is not None and best.number == trial.number)
+            line = ended_line(trial, trial.number in best)
             self._console.print(line, highlight=False, soft_wrap=True, markup=False)
         return trials
 

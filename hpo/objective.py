@@ -162,9 +162,10 @@ def _fold(
         p = predict(model, validation.x, chunk)
         scores = score(validation.y, p)
         trial.weights_sha256 = curves.weights_sha256(model.get_weights())
-        if not math.isfinite(scores[settings.metric]):
-            halt.set(Cause.DIVERGED, f"the score of fold {fold + 1} is {scores[settings.metric]}")
-            return
+        for metric in (settings.metric, *settings.further_metrics):
+            if not math.isfinite(scores[metric]):
+                halt.set(Cause.DIVERGED, f"the score of fold {fold + 1} is {scores[metric]} ({metric})")
+                return
         trial.scores.append(scores)
         trial.predictions.append((validation, p))
         trial.best_epochs.append(len(spec.rates) if spec.rates else early.best_epoch + 1)
@@ -225,7 +226,7 @@ def keep(model: keras.Model, path: Path) -> None:
 
 def _check_rankable(spec: TrialSpec, parts: dict[str, Part]) -> None:
     alone = [folder for folder, part in parts.items() if len(np.unique(part.y)) < 2]
-    if spec.settings.metric == "auroc" and alone:
+    if "auroc" in (spec.settings.metric, *spec.settings.further_metrics) and alone:
         raise DataError(f"{', '.join(alone)}: one class only, which auroc cannot rank; choose another metric or split")
 
 

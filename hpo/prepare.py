@@ -127,7 +127,7 @@ def _spaces(path: Path, definition: StudyDef, loaded: data.Loaded, n_train: int)
             for reason in _impossible(family, space, loaded.shape, n_classes):
                 problems.append(f"space ({family}): {reason}")
     if not problems:
-        problems = samplers.get(definition.search.sampler).unfit(spaces, [definition.train.metric])
+        problems = samplers.get(definition.search.sampler).unfit(spaces, definition.train.metrics)
     if problems:
         raise StudyFileError(str(path), problems)
     return spaces

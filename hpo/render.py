@@ -1,15 +1,16 @@
 """What people see: studies, trials and progress as text and rich tables. Pure: values in, renderables out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from rich.console import Group, RenderableType
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from hpo.store import Status, TrialRecord
+from hpo.store import Best, Status, TrialRecord
 
 MARKS = {"complete": "green", "pruned": "yellow", "fail": "red", "running": "cyan", "waiting": "dim"}
+MOST_OF_FRONT = 10  # trials that a page shows of a front
 
 
 def duration(seconds: float) -> str:
@@ -41,6 +42,20 @@ def score(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
 
 
+def values(found: Iterable[float]) -> str:
+    """What a trial is worth by each metric: scores with four decimals, counts without."""
+    return ", ".join(f"{v:,.0f}" if abs(v) > 1 and float(v).is_integer() else score(v) for v in found)
+
+
+def best_words(best: Best) -> str:
+    """Each metric with its value, and which trial it is."""
+    return ", ".join(f"{metric} {values([value])}" for metric, value in best.values.items()) + f", trial {best.trial}"
+
+
+def _shown(status: Status) -> Sequence[Best]:
+    return status.front[:MOST_OF_FRONT] or tuple(filter(None, [status.best]))
+
+
 def ended_line(trial: TrialRecord, best: bool) -> str:
     """One finished trial in one line, for logs and pipes."""
     cause = trial.cause.value if trial.cause else trial.state
@@ -49,7 +64,8 @@ def ended_line(trial: TrialRecord, best: bool) -> str:
     time = f" in {duration(seconds)}" if seconds else ""
     star = "  * best so far" if best else ""
     same = "" if trial.same_as is None else f", as trial {trial.same_as} was"
-    return f"trial {trial.number}: {cause} {score(trial.value)}{same}{epochs}{time}  [{settings(trial.params)}]{star}"
+    worth = values(trial.values) if trial.values else score(trial.value)
+    return f"trial {trial.number}: {cause} {worth}{same}{epochs}{time}  [{settings(trial.params)}]{star}"
 
 
 def summary_line(status: Status) -> str:
@@ -62,7 +78,9 @@ def summary_line(status: Status) -> str:
         parts.append(f"{status.repeated} answered from the record")
     limits = [f"{use.used:.4g} of {use.limit:g} {name}" for name, use in status.budget.items() if use.limit is not None]
     parts.append("budget " + ", ".join(limits))
-    if status.best:
+    if status.front:
+        parts.append(f"{len(status.front)} on the front; the first has {best_words(status.front[0])}")
+    elif status.best:
         parts.append(f"best {status.metric} {score(status.best.value)} (trial {status.best.trial})")
     return "; ".join(parts)
 
@@ -99,8 +117,7 @@ def progress(status: Status) -> RenderableType:
             "" if left is None else f"about {duration(left)} left",
         )
         lines.append(bar)
-    if status.best:
-        lines.append(Text(f"best: {settings(status.best.params)}"))
+    lines += [Text(f"best: {best_words(best)}: {settings(best.params)}") for best in _shown(status)]
     running = Table.grid(padding=(0, 1))
     for trial in status.running:
         done = 0 if trial.last_step is None else trial.last_step + 1
@@ -124,11 +141,13 @@ def status_table(status: Status) -> RenderableType:
     for name, use in status.budget.items():
         limit = "no limit" if use.limit is None else f"{use.limit:g}"
         table.add_row("budget" if name == "trials" else "", f"{name}: {use.used:.4g} of {limit}")
-    if status.best:
-        table.add_row("best", f"{status.metric} {score(status.best.value)}, trial {status.best.trial}")
-        table.add_row("", settings(status.best.params))
-    else:
+    for best in _shown(status):
+        table.add_row("best", best_words(best))
+        table.add_row("", settings(best.params))
+    if status.best is None:
         table.add_row("best", "no trial completed yet")
+    if (more := len(status.front) - MOST_OF_FRONT) > 0:
+        table.add_row("", f"and {more} more, which `hpo export {status.study} --pareto` has too")
     for cause, n in status.failures.items():
         table.add_row("ended", f"{n} x {cause}")
     if status.repeated:
@@ -149,7 +168,7 @@ def trial_table(trial: TrialRecord) -> RenderableType:
     table.add_row("trial", str(trial.number))
     table.add_row("state", Text(trial.state, style=MARKS.get(trial.state, "")))
     table.add_row("ended", trial.cause.value if trial.cause else "-")
-    table.add_row("value", score(trial.value))
+    table.add_row("value", values(trial.values) if trial.values else score(trial.value))
     if trial.same_as is not None:
         table.add_row("same as", f"trial {trial.same_as}: not trained again")
     for name, value in trial.params.items():
@@ -180,5 +199,6 @@ def listing(rows: Sequence[Status]) -> RenderableType:
     for row in rows:
         counts = row.counts
         best = f"{row.metric} {score(row.best.value)}" if row.best else "-"
+        best += f" (front of {len(row.front)})" if row.front else ""
         table.add_row(row.study, row.state, *(str(counts[k]) for k in ("complete", "pruned", "fail", "running")), best)
     return table

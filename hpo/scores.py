@@ -20,6 +20,9 @@ METRICS: dict[str, Direction] = {
     "loss": "minimize",
 }
 
+# What a study may rank its trials by: a score, or the number of a model's weights.
+OBJECTIVES: dict[str, Direction] = {**METRICS, "parameters": "minimize"}
+
 # A probability below it counts as it, as in Keras: one confident mistake must not make the mean infinite.
 SMALLEST = 1e-7
 

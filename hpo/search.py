@@ -8,7 +8,8 @@ name carries it (`lstm_fcn.units`), because Optuna knows one range for one name:
 for `units` would be refused, and a model fitted over both would be wrong.
 """
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -16,7 +17,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import Trial, TrialState
 
 from hpo.errors import StorageError
-from hpo.scores import METRICS, Direction
+from hpo.scores import OBJECTIVES, Direction
 from hpo.space import Choice, Domain, Fixed, Float, Int, Params, Scalar, Space, counts, defaults, order, searched
 from hpo.trial import Cause, Result
 
@@ -40,9 +41,9 @@ class Suggestion:
     params: Params
 
 
-def direction(metric: str) -> Direction:
-    """Whether more of the metric is better."""
-    return METRICS[metric]
+def directions(metrics: Sequence[str]) -> list[Direction]:
+    """Whether more of each metric is better."""
+    return [OBJECTIVES[metric] for metric in metrics]
 
 
 def suggest(trial: Trial, spaces: Spaces) -> Suggestion:
@@ -161,10 +162,18 @@ def mark(trial: Trial, infeasible: bool) -> None:
         trial.set_constraint(CONSTRAINT, 1.0)
 
 
-def ending(result: Result) -> tuple[TrialState, float | None]:
-    """State and value under which Optuna records how a trial ended."""
+def ending(result: Result, metrics: Sequence[str]) -> tuple[TrialState, list[float] | None]:
+    """State and values under which Optuna records how a trial ended.
+
+    Args:
+        result: of the trial.
+        metrics: of the study; the first one's score is `result.value`.
+    """
     if result.cause is Cause.COMPLETED:
-        return TrialState.COMPLETE, result.value
+        values = [result.value, *(result.objective(metric) for metric in metrics[1:])]
+        known = [value for value in values if value is not None and math.isfinite(value)]
+        # one that is unknown could never be told, and the trial would stay open for ever
+        return (TrialState.COMPLETE, known) if len(known) == len(values) else (TrialState.PRUNED, None)
     if result.cause is Cause.BUG:
         return TrialState.FAIL, None
     return TrialState.PRUNED, None

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from hpo.errors import UsageError
 from hpo.resolve import split_params
+from hpo.scores import METRICS
 from hpo.search import params_of
 from hpo.store.records import Claim, StudyRecord, TrialRecord
 from hpo.trial import FoldParts, TrainSettings, TrialSpec
@@ -30,6 +31,7 @@ def specify(record: StudyRecord, claim: Claim, parts: Sequence[FoldParts], artif
         training=claim.training,
         settings=TrainSettings(
             metric=train.metric,
+            further_metrics=tuple(metric for metric in train.metrics[1:] if metric in METRICS),
             max_epochs=train.max_epochs,
             patience=train.patience,
             optimizer=train.optimizer,

@@ -18,7 +18,7 @@ from hpo.errors import StudyFileError, nearest
 from hpo.folders import names
 from hpo.study_file import SIBLINGS, Search, Split, StudyDef, Train
 from hpo.study_space import ENTRY, FORMS, FamilySpace
-from hpo.study_table import LATER, shown
+from hpo.study_table import LATER, keys, shown
 from hpo.training import TRAINING
 
 __all__ = ["MAX_BYTES", "StudyDef", "data_table", "differences", "digest", "from_json", "load", "to_json"]
@@ -196,7 +196,7 @@ def _problem(details: ErrorDetails, raw: object) -> tuple[str, str]:
             if key == f"train.{name}" and name in TRAINING:
                 return key, f"is a hyperparameter; it belongs into [space]: {name} = ..., a range or a list of choices"
             of = f" of source {table.model_fields['source'].default!r}" if issubclass(table, SourceOptions) else ""
-            return key, f"unknown key{of}; {nearest(name, table.model_fields)}"
+            return key, f"unknown key{of}; {nearest(name, keys(table))}"
         case "literal_error" if isinstance(got, str):
             choices = re.findall("'([^']*)'", details["ctx"]["expected"])
             return key, f"got {shown(got)}; {nearest(got, choices)}"
@@ -225,7 +225,7 @@ def _locate(loc: tuple[int | str, ...], raw: Any) -> tuple[str, str, type[BaseMo
             return key, accepted, table
         table, rest = FORMS[str(rest[0])], rest[1:]
     for i, part in enumerate(rest):
-        field = table.model_fields.get(str(part))
+        field = keys(table).get(str(part))
         key = f"{key}.{_printable(part)}".lstrip(".")
         if field is None:
             break
@@ -296,6 +296,13 @@ def _split(split: Mapping[str, Any]) -> list[str]:
 def _pruner(search: Mapping[str, Any], train: Mapping[str, Any], split: Mapping[str, Any]) -> list[str]:
     if "pruner" not in search:
         return []
+    metrics, name = train.get("metric"), search["pruner"]
+    name = name.get("name") if isinstance(name, Mapping) else name
+    if isinstance(metrics, tuple) and len(metrics) > 1 and name in pruners.names() and name != "none":
+        return [
+            f"search.pruner: got {shown(name)}; with several metrics no trial is pruned, because one that is bad by "
+            "the first may be good by another; leave it out"
+        ]
     try:
         pruner = Search.model_validate({"pruner": search["pruner"]}).pruner
         epochs = Train.model_validate({k: v for k, v in train.items() if k == "max_epochs"}).max_epochs

@@ -6,16 +6,16 @@ How a file is read and how mistakes are worded is `hpo.study`'s business.
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import Field, SerializeAsAny, field_validator
+from pydantic import Field, SerializeAsAny, field_serializer, field_validator, model_validator
 
 from hpo import data, pruners
 from hpo.data import SourceOptions
 from hpo.data.split import DRAWN, By
 from hpo.folders import names
 from hpo.pruners import Pruner
-from hpo.scores import METRICS
+from hpo.scores import METRICS, OBJECTIVES
 from hpo.study_space import Item, entries
-from hpo.study_table import LATER, Positive, Table, check_known, shown
+from hpo.study_table import Positive, Table, check_known, shown
 
 # What hpo itself puts beside a study, under the name NAME/SIBLING; no file may be called so.
 SIBLINGS = ("evaluate", "refit")
@@ -101,7 +101,12 @@ class Search(Table):
 class Train(Table):
     """What the study fixes for the training of every trial."""
 
-    metric: str = Field("accuracy", description="one of " + ", ".join(METRICS))
+    metrics: tuple[str, ...] = Field(
+        ("accuracy",),
+        alias="metric",
+        min_length=1,
+        description=f"one of {', '.join(METRICS)}, or a list of different ones, behind which may be 'parameters'",
+    )
     max_epochs: int = Field(60, ge=1, description="a whole number from 1")
     patience: int = Field(10, ge=1, description="a whole number from 1")
     optimizer: Literal["adam", "adamw"] = Field("adamw", description="'adam' or 'adamw'")
@@ -110,18 +115,29 @@ class Train(Table):
     threads: int = Field(1, ge=1, description="a whole number from 1")
     stall_minutes: Positive = Field(10.0, description="a finite number above 0")
 
-    @field_validator("metric", mode="before")
-    @classmethod
-    def _single(cls, value: object) -> object:
-        if isinstance(value, tuple) and len(value) > 1:
-            raise ValueError(f"got {shown(value)}; several metrics are {LATER}, name one")
-        return value[0] if isinstance(value, tuple) and value else value
+    @property
+    def metric(self) -> str:
+        """The first metric, or the only one: it stops the epochs, and chooses which weights are kept."""
+        return self.metrics[0]
 
-    @field_validator("metric")
+    @field_validator("metrics", mode="before")
     @classmethod
-    def _metric(cls, value: str) -> str:
-        check_known("metric", [value], METRICS)
+    def _one_or_more(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
+    @field_validator("metrics")
+    @classmethod
+    def _metrics(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        check_known("metric", value, OBJECTIVES)
+        if value[0] not in METRICS:
+            raise ValueError(f"got {value[0]!r} first; the first one stops the epochs, so it has to be a score")
+        if len(set(value)) < len(value):
+            raise ValueError(f"got {shown(value)}; every metric counts once")
         return value
+
+    @field_serializer("metrics")
+    def _as_written(self, value: tuple[str, ...]) -> str | tuple[str, ...]:
+        return value[0] if len(value) == 1 else value
 
 
 class Budget(Table):
@@ -155,6 +171,19 @@ class StudyDef(Table):
     def _of_its_source(cls, value: object) -> object:
         return data_table(value)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _no_pruning(cls, raw: object) -> object:
+        """With several metrics there is no pruner, unless the file names one: that is refused elsewhere."""
+        if not isinstance(raw, Mapping):
+            return raw
+        train, search = raw.get("train"), raw.get("search", {})
+        metrics = train.get("metric") if isinstance(train, Mapping) else None
+        several = isinstance(metrics, tuple) and len(metrics) > 1
+        if several and isinstance(search, Mapping) and "pruner" not in search:
+            return {**raw, "search": {**search, "pruner": "none"}}
+        return raw
+
     @field_validator("space", mode="before")
     @classmethod
     def _families(cls, value: object) -> object:
@@ -167,4 +196,4 @@ class StudyDef(Table):
 
     def plain(self) -> dict[str, Any]:
         """The definition as JSON-ready values, defaults included."""
-        return self.model_dump(mode="json")
+        return self.model_dump(mode="json", by_alias=True)

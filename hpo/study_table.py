@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.fields import FieldInfo
 
 from hpo.errors import nearest
 
@@ -21,6 +22,11 @@ class Table(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+def keys(table: type[BaseModel]) -> dict[str, FieldInfo]:
+    """The keys of a table as a file has them, with their fields."""
+    return {field.alias or name: field for name, field in table.model_fields.items()}
 
 
 def shown(value: object) -> str:

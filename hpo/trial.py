@@ -42,9 +42,15 @@ class _Value(BaseModel):
 
 
 class TrainSettings(_Value):
-    """What the study fixes for all of its trials (`[train]` of the study file)."""
+    """What the study fixes for all of its trials (`[train]` of the study file).
+
+    Attributes:
+        metric: what stops the epochs, chooses the weights, and is a trial's value.
+        further_metrics: what else must be a number for a trial to have a score.
+    """
 
     metric: str
+    further_metrics: tuple[str, ...] = ()
     max_epochs: int
     patience: int
     optimizer: Literal["adam", "adamw"]
@@ -165,6 +171,12 @@ class Result(_Value):
     weights_sha256: str | None = None
     curve_sha256: str | None = None
     versions: dict[str, str] = Field(default_factory=dict)
+
+    def objective(self, name: str) -> float | None:
+        """A metric, or the number of ``parameters``; None where it is not known."""
+        if name == "parameters":
+            return None if self.parameters is None else float(self.parameters)
+        return self.metrics.get(name)
 
     @model_validator(mode="after")
     def _completed_has_a_score(self) -> Self:

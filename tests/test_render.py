@@ -30,7 +30,7 @@ STATUS = Status(
         "hours": Use(used=0.5, limit=None),
         "gpu_hours": Use(used=0.9, limit=None),
     },
-    best=Best(trial=3, value=0.91234, params=TRIAL.params),
+    best=Best(trial=3, value=0.91234, params=TRIAL.params, values={"accuracy": 0.91234}),
     failures={"bug": 1, "diverged": 2},
     workers=(
         WorkerRecord(
@@ -92,3 +92,22 @@ def test_the_views_hold_what_matters() -> None:
     assert "2 x diverged" in status
     assert "node, pid 7, 2 slots" in status
     assert text(listing([STATUS])).splitlines()[1].split() == ["s", "running", "2", "1", "1", "1", "accuracy", "0.9123"]
+
+
+def test_a_front_is_shown_by_every_metric() -> None:
+    """With several metrics each trial of the front has its values, counts without decimals; of a long one, ten."""
+    front = tuple(
+        Best(trial=n, value=0.9, params={"units": n}, values={"accuracy": 0.9 - n / 100, "parameters": 1234.0 * n})
+        for n in range(12, 24)
+    )
+    status = STATUS.model_copy(update={"metrics": ("accuracy", "parameters"), "best": front[0], "front": front})
+    shown = text(status_table(status))
+    assert "accuracy 0.7800, parameters 14,808, trial 12" in shown
+    assert shown.count("units=") == 10
+    assert "and 2 more, which `hpo export s --pareto` has too" in shown
+    assert "12 on the front; the first has accuracy 0.7800, parameters 14,808, trial 12" in summary_line(status)
+    assert "accuracy 0.9000 (front of 12)" in text(listing([status]))
+    assert text(progress(status)).count("best: ") == 10
+    line = ended_line(TRIAL.model_copy(update={"values": (0.91, 1234.0)}), True)
+    assert line.startswith("trial 3: completed 0.9100, 1,234, 12 epochs in 1 min 15 s")
+    assert status.model_dump(mode="json")["best"] == [best.model_dump(mode="json") for best in front]

@@ -8,7 +8,7 @@ from optuna.trial import Trial, TrialState
 
 from hpo import samplers
 from hpo.errors import StorageError
-from hpo.search import CONSTRAINT, Spaces, default_params, direction, mark, params_of, suggest
+from hpo.search import CONSTRAINT, Spaces, default_params, directions, mark, params_of, suggest
 from hpo.space import Int, Scalar, Space, choice
 from tests.searching import CNN, LSTM, ONE, TWO, check, new_study, run
 
@@ -118,9 +118,8 @@ def test_a_claim_that_died_is_taken_over(tmp_path: Path, enqueued: bool) -> None
 
 
 def test_direction_of_each_metric() -> None:
-    """Scores are maximised, the loss is minimised."""
-    assert direction("balanced_accuracy") == "maximize"
-    assert direction("loss") == "minimize"
+    """Scores are maximised, the loss and the number of parameters are minimised."""
+    assert directions(["balanced_accuracy", "loss", "parameters"]) == ["maximize", "minimize", "minimize"]
 
 
 def test_marks_are_written_once_and_only_where_needed() -> None:

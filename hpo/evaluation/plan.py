@@ -32,7 +32,7 @@ def make_plan(record: StudyRecord, trials: Sequence[TrialRecord], *, top: int, s
     Raises:
         UsageError: no trial completed, and there is more than one configuration to choose from.
     """
-    best = configurations(trials, record.spaces, record.definition.train.metric)
+    best = configurations(trials, record.spaces, record.definition.train.metrics)
     if not best:
         raise UsageError(
             f"study {record.name!r}: no trial completed yet, so there is nothing to evaluate; "
@@ -43,7 +43,7 @@ def make_plan(record: StudyRecord, trials: Sequence[TrialRecord], *, top: int, s
     return Plan(top=top, seeds=tuple(islice(fresh, seeds)), configurations=best[:top])
 
 
-def configurations(trials: Sequence[TrialRecord], spaces: Spaces, metric: str) -> tuple[Configuration, ...]:
+def configurations(trials: Sequence[TrialRecord], spaces: Spaces, metrics: Sequence[str]) -> tuple[Configuration, ...]:
     """Distinct settings of the completed trials, best first.
 
     Two trials have the same setting if all hyperparameters that count are equal; the better one's value stands for it.
@@ -51,7 +51,7 @@ def configurations(trials: Sequence[TrialRecord], spaces: Spaces, metric: str) -
     """
     found = [
         Configuration(key=configuration_key(trial.params), trial=trial.number, value=trial.value, params=trial.params)
-        for trial in ranked(trials, metric)
+        for trial in ranked(trials, metrics)
     ]
     if not found and len(spaces) == 1 and not any(searched(space) for space in spaces.values()):
         found = [Configuration(key=configuration_key({}), trial=None, value=None, params={})]

@@ -5,7 +5,7 @@ from hpo.store.catalogue import Store
 from hpo.store.claims import Claims
 from hpo.store.connect import on_server
 from hpo.store.evaluations import Evaluations, give
-from hpo.store.overview import best_trial, ranked
+from hpo.store.overview import pareto, ranked
 from hpo.store.records import (
     Best,
     Claim,
@@ -43,10 +43,10 @@ __all__ = [
     "StudyRecord",
     "TrialRecord",
     "WorkerRecord",
-    "best_trial",
     "give",
     "has_password",
     "on_server",
+    "pareto",
     "ranked",
     "redacted",
     "without_password",

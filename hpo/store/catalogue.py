@@ -41,16 +41,16 @@ class Store(Database):
                 self.resume(existing, definition, data)
                 return self.study(definition.name), False
             with quiet_optuna():
-                direction = search.direction(definition.train.metric)
+                directions = search.directions(definition.train.metrics)
                 made = optuna.create_study(
                     study_name=definition.name,
                     storage=self.storage,
-                    direction=direction,
+                    directions=directions,
                     load_if_exists=True,  # a launch that died before it wrote our row
                 )
                 trials = made.get_trials(deepcopy=False)
                 if any(t.state is not optuna.trial.TrialState.WAITING for t in trials) or (
-                    made.direction.name.lower() != direction
+                    [direction.name.lower() for direction in made.directions] != directions
                 ):
                     raise UsageError(
                         f"{self.place} has a study {definition.name!r} that hpo did not make; choose another name"

@@ -275,12 +275,14 @@ class Claims:
     def report(self, claim: Claim, epoch: Epoch) -> bool:
         """Records one epoch; returns whether the pruner would end the trial."""
         trial = self._live[claim.key]
-        pruner = self._record.definition.search.pruner
-        # what an earlier attempt reported already is left out
-        new = [r for r in pruner.reports(epoch) if r[0] > self._reported[claim.key] and math.isfinite(r[1])]
+        definition = self._record.definition
+        pruner, several = definition.search.pruner, len(definition.train.metrics) > 1
+        # Optuna takes no reports where there are several metrics; what an earlier attempt reported is left out
+        heard = [] if several else pruner.reports(epoch)
+        new = [r for r in heard if r[0] > self._reported[claim.key] and math.isfinite(r[1])]
 
         def report() -> bool:
-            if not pruner.by_epoch and math.isfinite(epoch.value):
+            if (several or not pruner.by_epoch) and math.isfinite(epoch.value):
                 trial.set_user_attr(PROGRESS, [epoch.step, epoch.value])
             for step, value in new:
                 trial.report(value, step)

@@ -73,8 +73,8 @@ class Endings:
                 trial.set_user_attr("parameters", result.parameters)
             if "total" in result.seconds:
                 trial.set_user_attr("seconds", round(result.seconds["total"], 2))
-            state, value = search.ending(result)
-            self._study.tell(number, value, state=state, skip_if_finished=True)
+            state, values = search.ending(result, self._record.definition.train.metrics)
+            self._study.tell(number, values, state=state, skip_if_finished=True)
         with self._store.rdb.engine.begin() as connection:
             connection.execute(self._rows.update(number).values(expires_at=None))
 

@@ -70,7 +70,7 @@ def status(store: Database, record: StudyRecord, trials: list[TrialRecord]) -> S
         "hours": Use(used=clock["worked_seconds"] / 3600, limit=budget.hours),
         "gpu_hours": Use(used=clock["slot_seconds"] / 3600, limit=budget.gpu_hours),
     }
-    best = best_trial(trials, train.metric)
+    front = [_best(trial, train.metrics) for trial in pareto(trials, train.metrics)]
     causes = [(t.finished_at or 0.0, t.number, t.cause.value) for t in trials if t.cause and t.same_as is None]
     failed = consecutive_failures(causes, clock["failures_since"])
     outcomes = [trial.outcome for trial in trials if trial.outcome is not None]
@@ -96,7 +96,9 @@ def status(store: Database, record: StudyRecord, trials: list[TrialRecord]) -> S
         metric=train.metric,
         counts={key: counts[key] for key in ("complete", "pruned", "fail", "running", "waiting")},
         budget=uses,
-        best=None if best is None else Best(trial=best.number, value=best.value or 0.0, params=best.params),
+        metrics=train.metrics,
+        best=front[0] if front else None,
+        front=tuple(front) if len(train.metrics) > 1 else (),
         failures=dict(
             Counter(t.cause.value for t in trials if t.cause and t.cause not in (Cause.COMPLETED, Cause.PRUNED))
         ),
@@ -118,18 +120,31 @@ def _exhausted(record: StudyRecord, trials: list[TrialRecord]) -> bool:
     return samplers.exhausted(size, [trial.params for trial in trials])
 
 
-def best_trial(trials: Sequence[TrialRecord], metric: str) -> TrialRecord | None:
-    """The best completed trial, the earliest of equals; None when none completed."""
-    return min(_completed(trials), key=_worth(metric), default=None)
+def pareto(trials: Sequence[TrialRecord], metrics: Sequence[str]) -> list[TrialRecord]:
+    """The completed trials that no other beats: none is at least as good in all metrics and better in one.
+
+    The best by the first metric comes first, and of equals the earliest. Trials that are equal in all metrics do not
+    beat each other; so with one metric these are the best trials.
+    """
+    worth = _worth(metrics)
+    found: list[TrialRecord] = []
+    best: list[tuple[float, ...]] = []
+    for trial in sorted(_completed(trials), key=worth):
+        # whatever beats it stands before it in this order
+        own = worth(trial)[0]
+        if not any(other != own and all(a <= b for a, b in zip(other, own, strict=True)) for other in best):
+            found.append(trial)
+            best.append(own)
+    return found
 
 
-def ranked(trials: Sequence[TrialRecord], metric: str) -> list[TrialRecord]:
+def ranked(trials: Sequence[TrialRecord], metrics: Sequence[str]) -> list[TrialRecord]:
     """The completed trials, best first, the earlier of equals first; each setting once, by its best trial.
 
     Two trials have the same setting if all hyperparameters that count are equal.
     """
     found: dict[str, TrialRecord] = {}
-    for trial in sorted(_completed(trials), key=_worth(metric)):
+    for trial in sorted(_completed(trials), key=_worth(metrics)):
         found.setdefault(json.dumps(trial.params, sort_keys=True), trial)
     return list(found.values())
 
@@ -138,10 +153,19 @@ def _completed(trials: Iterable[TrialRecord]) -> list[TrialRecord]:
     return [trial for trial in trials if trial.state == "complete" and trial.value is not None]
 
 
-def _worth(metric: str) -> Callable[[TrialRecord], tuple[float, int]]:
-    """A key that sorts completed trials, the best one first."""
-    sign = -1.0 if search.direction(metric) == "maximize" else 1.0
-    return lambda trial: (sign * (trial.value or 0.0), trial.number)
+def _worth(metrics: Sequence[str]) -> Callable[[TrialRecord], tuple[tuple[float, ...], int]]:
+    """A key that sorts completed trials, the best one first: a loss for each metric, and the number."""
+    signs = [-1.0 if direction == "maximize" else 1.0 for direction in search.directions(metrics)]
+    return lambda trial: (tuple(s * v for s, v in zip(signs, _values(trial), strict=True)), trial.number)
+
+
+def _values(trial: TrialRecord) -> tuple[float, ...]:
+    return trial.values or (trial.value or 0.0,)
+
+
+def _best(trial: TrialRecord, metrics: Sequence[str]) -> Best:
+    worth = dict(zip(metrics, _values(trial), strict=True))
+    return Best(trial=trial.number, value=worth[metrics[0]], params=trial.params, values=worth)
 
 
 def consecutive_failures(causes: Iterable[tuple[float, int, str]], since: float) -> list[int]:
@@ -182,7 +206,9 @@ def _trial_record(frozen: optuna.trial.FrozenTrial, row: Mapping[str, Any] | Non
     return TrialRecord(
         number=frozen.number,
         state=frozen.state.name.lower(),
-        value=frozen.value,
+        # a pruned trial of a search by one metric has the last value that it reported
+        value=frozen.values[0] if frozen.values else None,
+        values=tuple(frozen.values) if frozen.state is optuna.trial.TrialState.COMPLETE else None,
         params=frozen.params,
         given=given(frozen.user_attrs),
         last_step=last[0],

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, TypeAdapter, model_serializer
 
 from hpo.space import Domain, Params, Space
 from hpo.study import StudyDef
@@ -140,6 +140,7 @@ class TrialRecord(_Record):
 
     Attributes:
         state: Optuna's, in lower case: complete, pruned, fail, running, waiting.
+        value: by the first metric. values: by every one; None before it completed.
         params: what the sampler chose.
         last_step: the last reported step; None before the first.
         worker: who owns it or finished it.
@@ -151,6 +152,7 @@ class TrialRecord(_Record):
     state: str
     value: float | None
     params: Params
+    values: tuple[float, ...] | None = None
     last_step: int | None = None
     last_value: float | None = None
     seed: int | None = None
@@ -242,11 +244,17 @@ class WorkerRecord(_Record):
 
 
 class Best(_Record):
-    """The best completed trial."""
+    """A completed trial that is the best, or that no other beats in all metrics.
+
+    Attributes:
+        value: by the first metric.
+        values: by every metric of the study.
+    """
 
     trial: int
     value: float
     params: Params
+    values: dict[str, float]
 
 
 class Use(_Record):
@@ -262,6 +270,9 @@ class Status(_Record):
     Attributes:
         state: waiting (no worker yet), running, stopping, stopped, interrupted (work left, no worker), ended, failed.
         ending: why it ended: "trials", "hours", "gpu_hours" or "space exhausted"; empty while it has not.
+        metric: the first one. metrics: all of them.
+        best: None before a trial completed. With several metrics the best by the first one, and in JSON the `front`.
+        front: with several metrics, every trial that no other beats in all of them, the best by the first one first.
         failures: cause -> number of trials, for every end but completed and pruned.
         repeated: trials that were answered from the record of another one, and not trained.
         seconds: training (in fit) and overhead (the rest of the finished trials' time).
@@ -270,9 +281,11 @@ class Status(_Record):
     study: str
     state: str
     metric: str
+    metrics: tuple[str, ...] = ()
     counts: dict[str, int]
     budget: dict[str, Use]
     best: Best | None
+    front: tuple[Best, ...] = ()
     failures: dict[str, int]
     workers: tuple[WorkerRecord, ...]
     seconds: dict[str, float]
@@ -281,3 +294,9 @@ class Status(_Record):
     ending: str = ""
     repeated: int = 0
     last_failure: str = ""
+
+    @model_serializer(mode="wrap")
+    def _plain(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        plain: dict[str, Any] = dump(self)
+        front = plain.pop("front")
+        return {**plain, "best": front} if len(self.metrics) > 1 else plain

@@ -59,7 +59,7 @@ def test_less_loss_is_better() -> None:
 def test_only_what_counts_tells_configurations_apart() -> None:
     """Optuna's parameters of a trial are those that count: with and without a conditional one they differ."""
     trials = [trial(0, 0.5, cell="gru"), trial(1, 0.6, cell="gru"), trial(2, 0.4, cell="lstm", dropout=0.1)]
-    found = configurations(trials, CONDITIONAL, "accuracy")
+    found = configurations(trials, CONDITIONAL, ["accuracy"])
     assert [c.trial for c in found] == [1, 2]
     assert len({c.key for c in found}) == 2
 

@@ -147,11 +147,16 @@ MISTAKES: list[tuple[Mapping[str, object], str]] = [
     ({"search/duplicates": "skipp"}, "search.duplicates: got 'skipp' (text); did you mean 'skip'? known: reseed, skip"),
     # train
     ({"train/metric": "acuracy"}, "train.metric: unknown metric 'acuracy'; did you mean 'accuracy'"),
-    (
-        {"train/metric": ["loss", "auroc"]},
-        "train.metric: got ['loss', 'auroc'] (list); several metrics are known, but not",
-    ),
     ({"train/metric": []}, "train.metric: got [] (list); accepted: one of accuracy, "),
+    ({"train/metric": 3}, "train.metric: got 3 (whole number); accepted: one of accuracy, "),
+    ({"train/metric": ["loss", 3]}, "train.metric: got 3 (whole number); accepted: one of accuracy, "),
+    ({"train/metric": ["loss", "x"]}, "train.metric: unknown metric 'x'; known: accuracy, auroc, balanced_accuracy, "),
+    ({"train/metric": "parameters"}, "train.metric: got 'parameters' first; the first one stops the epochs, so it has"),
+    ({"train/metric": ["loss", "loss"]}, "train.metric: got ['loss', 'loss'] (list); every metric counts once"),
+    (
+        {"train/metric": ["loss", "auroc"], "search/pruner": {"name": "median"}},
+        "search.pruner: got 'median' (text); with several metrics no trial is pruned, because one that is bad by the",
+    ),
     ({"train/max_epochs": "sixty"}, "train.max_epochs: got 'sixty' (text); accepted: a whole number from 1"),
     ({"train/max_epochs": True}, "train.max_epochs: got true (boolean); accepted: a whole number from 1"),
     ({"train/max_epochs": 60.0}, "train.max_epochs: got 60.0 (decimal number); accepted: a whole number from 1"),

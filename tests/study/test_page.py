@@ -8,10 +8,11 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from hpo.data import SourceOptions, uci_har
-from hpo.scores import METRICS
+from hpo.scores import OBJECTIVES
 from hpo.study import StudyDef, load
 from hpo.study_file import Budget, Model, Search, Split, Train
 from hpo.study_space import Choices, Range, Value
+from hpo.study_table import keys
 from hpo.training import TRAINING
 from tests.study.files import EXAMPLE, PAGE, SHORTEST, file_text, write
 
@@ -32,14 +33,14 @@ def test_the_example_of_the_documentation(tmp_path: Path) -> None:
             "learning_rate": Range(low=1e-4, high=1e-2, log=True),
         },
         search=Search(),
-        train=Train(metric="balanced_accuracy"),
+        train=Train.model_validate({"metric": "balanced_accuracy"}),
         budget=Budget(trials=60, hours=2.0, trial_minutes=30.0, gpu_hours=8.0),
     )
 
 
 def _documented(table: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str]]:
     """Key and default of everything that a file may hold, as the page writes them."""
-    for name, field in table.model_fields.items():
+    for name, field in keys(table).items():
         if name == "data":  # a source's own keys stand in docs/sources.md
             yield from _documented(SourceOptions, "data.")
         elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
@@ -48,6 +49,7 @@ def _documented(table: type[BaseModel], prefix: str = "") -> Iterator[tuple[str,
             yield from _documented(field.annotation, f"{prefix}{name}.")
         elif name != "space":
             default = "none" if field.default is None else json.dumps(field.default, default=str)
+            default = json.dumps(field.default[0]) if name == "metric" else default
             yield f"{prefix}{name}", "required" if field.is_required() else default
 
 
@@ -59,7 +61,7 @@ def test_the_page_lists_every_key_with_its_default() -> None:
 
 def test_the_page_names_every_metric_and_training_hyperparameter() -> None:
     """Lists of names in the documentation are complete."""
-    for name in (*METRICS, *TRAINING):
+    for name in (*OBJECTIVES, *TRAINING):
         assert f"`{name}`" in PAGE
 
 
@@ -82,7 +84,7 @@ def test_defaults(tmp_path: Path) -> None:
     assert (definition.search.sampler, definition.search.pruner.name, definition.search.pruner.min_epochs) == (
         "tpe", "hyperband", 5,
     )  # fmt: skip
-    assert definition.train.model_dump() == {
+    assert definition.train.model_dump(by_alias=True) == {
         "metric": "accuracy", "max_epochs": 60, "patience": 10, "optimizer": "adamw", "scaling": "channel",
         "triples": False, "threads": 1, "stall_minutes": 10.0,
     }  # fmt: skip

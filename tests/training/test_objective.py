@@ -180,6 +180,7 @@ def test_folds(tmp_path: Path) -> None:
     result, epochs = run(spec)
     assert [(e.fold, e.epoch, e.step) for e in epochs] == [(0, 0, 0), (0, 1, 1), (1, 0, 2), (1, 1, 3)]
     first, second = result.fold_values
+    assert [e.fold_values for e in epochs] == [(), (), (first,), (first,)]
     assert [e.value for e in epochs[:2]] == [e.logs["val_loss"] for e in epochs[:2]]
     assert [e.value for e in epochs[2:]] == [pytest.approx((first + e.logs["val_loss"]) / 2) for e in epochs[2:]]
     assert result.value == pytest.approx((first + second) / 2)
@@ -229,9 +230,11 @@ def test_auroc_needs_two_classes(tmp_path: Path) -> None:
     """A part of one class cannot be ranked: said before training, naming the part, not taken for divergence."""
     x, y = windows(12)
     train, validation = save(tmp_path / "t", *windows(32)), save(tmp_path / "one", x, 0 * y)
-    spec = make(tmp_path, [FoldParts(train=train, stopping=None, validation=validation)], metric="auroc")
-    with pytest.raises(DataError, match="one: one class only, which auroc cannot rank"):
-        run(spec)
+    folds = [FoldParts(train=train, stopping=None, validation=validation)]
+    changes: list[dict[str, Any]] = [{"metric": "auroc"}, {"further_metrics": ("loss", "auroc")}]
+    for change in changes:
+        with pytest.raises(DataError, match="one: one class only, which auroc cannot rank"):
+            run(make(tmp_path, folds, **change))
 
 
 def test_out_of_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
