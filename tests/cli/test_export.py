@@ -54,7 +54,8 @@ def test_a_table_of_all_trials(launched: Launched) -> None:
 def test_a_table_has_trials_of_every_state(tmp_path: Path) -> None:
     """What has not ended, or has no score, has a line as well; two trials of one setting have two, but one best."""
     store = open_store(tmp_path)
-    create(store, definition(budget={"trials": 9}))
+    search = {"sampler": "random", "pruner": "none", "duplicates": "reseed"}
+    create(store, definition(budget={"trials": 9}, search=search))
     claims = Claims(store, "s", "a", Times())
     claims.finish(claimed(claims), completed(0.5))
     store.optuna_study(store.study("s")).enqueue_trial(store.trial("s", 0).params)
