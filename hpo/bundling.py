@@ -1,9 +1,8 @@
-"""What `hpo export --format bundle` does: has a trial trained again, converted, compared and packed.
+"""What `hpo export --format bundle` does: takes a trained model, has it converted, and packs it with all that is known.
 
 TensorFlow works in children alone, and they hear nothing of the database.
 """
 
-import json
 import logging
 import tempfile
 from dataclasses import dataclass
@@ -13,84 +12,88 @@ from typing import Any
 
 from rich.console import Console
 
-from hpo import data, once
+from hpo import data
 from hpo.bundle import About, Bundle, Conversion, Data, Manifest, Weights, describe, manifest, write_bundle
-from hpo.bundle.card import card
-from hpo.child import ChildStartError
+from hpo.bundle.card import Scores, card
 from hpo.conversion import ConversionError, Converted, Request, convert
-from hpo.curves import REPORT
-from hpo.errors import HpoError, MissingExtra, UsageError
+from hpo.errors import MissingExtra, UsageError
 from hpo.evaluation.words import sentences
-from hpo.export import choose, document
+from hpo.export import best, document
 from hpo.formats import to_json
-from hpo.live import training
 from hpo.revision import revision
-from hpo.specify import recorded, specify
 from hpo.store import Evaluations, Store, StudyRecord, TrialRecord
-from hpo.trial import MODEL, Cause, Result
 from hpo.versions import installed
+from hpo.weights import Place, Trained, ended, refitted, train_again
 
 log = logging.getLogger(__name__)
 
 _NEEDED = (("tensorflow", "train"), ("onnx", "onnx"), ("tf2onnx", "onnx"), ("onnxruntime", "runtime"))
 
 
-class TrainingError(HpoError):
-    """A trial that was trained again did not come to its end."""
-
-
 @dataclass(frozen=True)
-class _Trained:
-    """Weights that are there, and what is known of their training.
+class _Chosen:
+    """What goes into a bundle.
 
     Attributes:
-        model: the .keras file. report: as `hpo.curves` writes it.
-        part: folder of real windows that the model can be tried on.
-        origin: where they come from, in words.
-        recorded_sha256: the hash that the study has of them; None where it has none.
+        study: that was searched.
+        trial: whose parameters the model has; None where the study has nothing to search, and no trial of its own.
+        trained: the model.
+        report: of the study's evaluation; None where there is none.
+        findings: the sentences of the report that hold for this model.
     """
 
-    model: Path
-    report: dict[str, Any]
-    part: str
-    origin: str
-    recorded_sha256: str | None
+    study: StudyRecord
+    trial: TrialRecord | None
+    trained: Trained
+    report: dict[str, Any] | None
+    findings: list[str]
+
+    @property
+    def source(self) -> tuple[StudyRecord, TrialRecord]:
+        """The record that has the parameters."""
+        return (self.trained.study, self.trained.trial) if self.trial is None else (self.study, self.trial)
+
+    @property
+    def tested(self) -> bool:
+        """Whether the report's test scores are those of this model and its siblings."""
+        return bool(self.findings) and self.trained.study.name != self.study.name
 
 
-def make(store: Store, name: str, number: int | None, output: Path, *, cache: Path, console: Console) -> Bundle:
-    """Writes the bundle of a trial.
+def make(
+    store: Store, name: str, number: int | None, output: Path, *, artifacts: Path, cache: Path, console: Console
+) -> Bundle:
+    """Writes a bundle.
 
     Args:
         store: the database; only read.
         name: of the study.
-        number: of the trial; None means the winner of the study's evaluation, or where there is none, the best.
+        number: of the trial; None means the winner of the study's evaluation, refitted where it was refitted, or where
+            there is no evaluation, the best trial.
         output: the file.
+        artifacts: root of the trials' files, where refitted models lie.
         cache: with the study's arrays, which are verified.
-        console: shows how the training goes on.
+        console: shows how a training goes on.
 
     Raises:
         UsageError: there is no such study or trial, it did not complete, or the file cannot be written.
         MissingExtra: a library is missing. DataError: the arrays are missing or damaged.
-        ChildStartError, TrainingError, ConversionError: the weights could not be had again, or not be converted.
+        TrainingError, ConversionError: the weights could not be had again, or not be converted.
     """
     _check_machine(output)
-    record = store.study(name)
-    evaluation = Evaluations(store, record).latest()
-    found = evaluation.report if evaluation else None
-    winner = found["configurations"][0]["trial"] if found else None
-    trial, outcome = choose(store, record, winner if number is None else number)
-    if outcome.cause is not Cause.COMPLETED:
-        raise UsageError(
-            f"trial {trial.number} of study {name!r} ended as {outcome.cause.value!r}, so there are no weights of it; "
-            "choose one that completed"
-        )
     with tempfile.TemporaryDirectory(prefix="hpo-") as own:
-        folder = Path(own)
-        trained = _train_again(record, trial, outcome, cache, folder, console)
+        place = Place(artifacts, cache, Path(own), console)
+        chosen = _choose(store, store.study(name), number, place)
         log.info("converting the model, and comparing ONNX with Keras ...")
-        converted = convert(Request(model=trained.model, part=trained.part, folder=folder))
-        channels = data.channels(record.data.split_sha256, cache)
-        return _pack(record, trial, outcome, trained, converted, channels, found, output)
+        converted = convert(Request(model=chosen.trained.model, part=chosen.trained.part, folder=place.folder))
+        about = _about(chosen, converted, data.channels(chosen.study.data.split_sha256, cache))
+        if about.weights.same is False:
+            log.warning(
+                "the weights are not those that the study recorded (%s). The bundle says so; `hpo rerun %s %d` tells "
+                "what differs", about.weights.origin, chosen.trained.study.name, chosen.trained.trial.number,
+            )  # fmt: skip
+        members = _members(chosen, about, place.folder)
+        contents = {member: describe(content) for member, content in sorted(members.items())}
+        return write_bundle(output, Manifest(**dict(about), members=contents), members)
 
 
 def _check_machine(output: Path) -> None:
@@ -105,91 +108,99 @@ def _check_machine(output: Path) -> None:
         raise UsageError(f"cannot write {output}: {error.strerror or error}") from error
 
 
-def _train_again(
-    record: StudyRecord, trial: TrialRecord, then: Result, cache: Path, folder: Path, console: Console
-) -> _Trained:
-    parts = data.parts(record.data.split_sha256, cache.resolve())
-    claim = recorded(record, trial).model_copy(update={"artifacts": "."})
-    spec = specify(record, claim, parts, folder).model_copy(update={"keep_model": True})
-    printed = folder / "log.txt"
-    which = f"trial {trial.number} of study {record.name!r}"
-    try:
-        with training(console, which, spec.settings.max_epochs * len(parts)) as heard:
-            now = once.run(spec, printed, heard)
-    except ChildStartError as error:  # the file that it speaks of goes with the folder
-        said = printed.read_text(errors="replace").strip().splitlines() if printed.exists() else []
-        raise TrainingError(f"{which} could not be trained again: {error}; it said: {' | '.join(said[-3:])}") from error
-    if now.cause is not Cause.COMPLETED:
-        raise TrainingError(f"{which}, trained again, ended as {now.cause.value!r}: {now.detail or 'it says no more'}")
-    if now.weights_sha256 != then.weights_sha256:
-        log.warning(
-            "%s, trained again, has other weights than the study recorded, and the score %.4f (recorded: %.4f). The "
-            "bundle says so; `hpo rerun` tells what differs",
-            which, now.value, then.value,
-        )  # fmt: skip
-    folds = f", the last of {len(parts)} folds" if len(parts) > 1 else ""
-    return _Trained(
-        model=folder / MODEL,
-        report=json.loads((folder / REPORT).read_text(encoding="utf-8")),
-        part=parts[-1].validation,
-        origin=f"trial {trial.number} of study {record.name}, trained again from its record{folds}",
-        recorded_sha256=then.weights_sha256,
+def _choose(store: Store, study: StudyRecord, number: int | None, place: Place) -> _Chosen:
+    evaluation = Evaluations(store, study).latest()
+    report = None if evaluation is None or evaluation.report is None else _to_give_away(evaluation.report)
+    if number is None and report is not None:
+        return _winner(store, study, report, place)
+    trial = best(store, study, 1)[0] if number is None else store.trial(study.name, number)
+    ended(study, trial)
+    return _Chosen(study, trial, train_again(study, trial, place), report, [])
+
+
+def _winner(store: Store, study: StudyRecord, report: dict[str, Any], place: Place) -> _Chosen:
+    """The winner of an evaluation, refitted if it was."""
+    number = report["configurations"][0]["trial"]
+    trial = None if number is None else store.trial(study.name, number)
+    trained, findings = refitted(store, study, report, place), sentences(report)
+    if trained is not None:
+        row = next(row for row in report["per_seed"] if row["refit"] == trained.trial.number)
+        score = f"{report['metric']} {row['test']:.4f} on the test part"
+        findings.append(f"The model here is that of seed {row['seed']}: {score}.")
+    elif trial is not None:
+        trained = train_again(study, trial, place)
+    else:
+        raise UsageError(f"study {study.name!r} has no trial of its own, and its evaluation has refitted nothing")
+    return _Chosen(study, trial, trained, report, findings)
+
+
+def _to_give_away(report: dict[str, Any]) -> dict[str, Any]:
+    """The report without the names of users and machines."""
+    if not report.get("test"):
+        return report
+    openings = [{**opening, "who": "(left out)"} for opening in report["test"]["openings"]]
+    return {**report, "test": {**report["test"], "openings": openings}}
+
+
+def _about(chosen: _Chosen, converted: Converted, channels: tuple[str, ...]) -> About:
+    """What the manifest says."""
+    study, trained = chosen.study, chosen.trained
+    record, trial = chosen.source
+    value = (
+        chosen.report["configurations"][0]["validation"]["mean"] if chosen.report and chosen.findings else trial.value
     )
-
-
-def _pack(
-    record: StudyRecord,
-    trial: TrialRecord,
-    outcome: Result,
-    trained: _Trained,
-    converted: Converted,
-    channels: tuple[str, ...],
-    evaluation: dict[str, Any] | None,
-    output: Path,
-) -> Bundle:
-    parameters = document(record, trial, outcome)
-    about = About(
+    family = document(record, trial, ended(record, trial))["model"]
+    recorded = trained.trial.outcome.weights_sha256 if trained.trial.outcome else None
+    return About(
         format=manifest.FORMAT,
-        study=record.name,
+        study=study.name,
         trial=trial.number,
-        family=parameters["model"],
-        seed=trained.report["seed"],
-        metric=parameters["metric"],
-        value=parameters["value"],
-        timesteps=record.data.shape[0],
-        padded=record.data.padded,
+        family=family,
+        seed=trained.trial.seed or 0,
+        metric=study.definition.train.metric,
+        value=value,
+        timesteps=study.data.shape[0],
+        padded=study.data.padded,
         channels=channels,
-        classes=record.data.classes,
+        classes=study.data.classes,
         weights=Weights(
             origin=trained.origin,
             sha256=converted.weights_sha256,
-            recorded_sha256=trained.recorded_sha256,
-            same=None if trained.recorded_sha256 is None else trained.recorded_sha256 == converted.weights_sha256,
+            recorded_sha256=recorded,
+            same=None if recorded is None else recorded == converted.weights_sha256,
         ),
         conversion=Conversion(
             opset=converted.opset, windows=converted.windows, largest_difference=converted.largest_difference
         ),
-        data=Data(name=record.data.name, sha256=record.data.sha256, split_sha256=record.data.split_sha256),
-        versions={**installed([]), **trained.report["versions"], **converted.versions},
+        data=Data(name=study.data.name, sha256=study.data.sha256, split_sha256=trained.study.data.split_sha256),
+        versions={**installed([family]), **trained.outcome.versions, **converted.versions},
         code=revision(),
     )
-    won = evaluation is not None and evaluation["configurations"][0]["trial"] == trial.number
-    findings = sentences(evaluation) if evaluation is not None and won else []
-    definition = record.definition.plain()
+
+
+def _members(chosen: _Chosen, about: About, folder: Path) -> dict[str, bytes]:
+    """All files of the bundle but the manifest."""
+    record, trial = chosen.source
+    parameters = document(record, trial, ended(record, trial))
+    definition = chosen.study.definition.plain()
     definition.pop("notify", None)  # addresses there may hold passwords
-    folder = trained.model.parent
-    members = {
-        manifest.CARD: card(about, parameters, trained.report, findings).encode(),
-        manifest.KERAS: trained.model.read_bytes(),
+    if chosen.tested and chosen.report:
+        scores = Scores("the test part, means over the refitted models", chosen.report["test"]["per_class"])
+    elif chosen.trained.report:
+        scores = Scores("the validation part", chosen.trained.report["per_class"])
+    else:
+        scores = Scores("", {})
+    text = card(about, parameters, chosen.trained.outcome.model_dump(), scores, chosen.findings)
+    documents = {manifest.EVALUATION: chosen.report, manifest.REPORT: chosen.trained.report}
+    return {
+        manifest.CARD: text.encode(),
+        manifest.KERAS: chosen.trained.model.read_bytes(),
         manifest.PARAMETERS: to_json(parameters).encode(),
-        manifest.REPORT: to_json(trained.report).encode(),
         manifest.STUDY: to_json(definition).encode(),
         **{name: (folder / name).read_bytes() for name in (manifest.ONNX, manifest.SYNTHETIC)},
+        **{name: to_json(found).encode() for name, found in documents.items() if found is not None},
         **_saved_model(folder),
-        **({} if evaluation is None else {manifest.EVALUATION: to_json(evaluation).encode()}),
     }
-    contents = {name: describe(content) for name, content in sorted(members.items())}
-    return write_bundle(output, Manifest(**dict(about), members=contents), members)
 
 
 def _saved_model(folder: Path) -> dict[str, bytes]:

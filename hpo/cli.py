@@ -294,6 +294,7 @@ def rerun(name: str, number: int, output: Path | None, storage: str, cache: Path
     help="csv has a line for each trial, bundle the trained model.",
 )
 @storage_option
+@artifacts_option
 @cache_option
 def export(
     name: str,
@@ -303,6 +304,7 @@ def export(
     output: Path | None,
     form: str,
     storage: str,
+    artifacts: Path,
     cache: Path,
 ) -> None:
     """The best parameters, with score, data hashes and versions; or those of other trials, or a table of all.
@@ -317,15 +319,15 @@ def export(
         if form == "bundle":
             if output is None or top is not None or pareto:
                 raise UsageError("a bundle is one trial in a file: --format bundle -o best.hpo.zip, perhaps --trial N")
-            _export_bundle(store, name, trial, output, cache)
+            _export_bundle(store, name, trial, output, artifacts, cache)
         else:
             deliver(written(store, name, form, number=trial, top=top, pareto=pareto), output)
 
 
-def _export_bundle(store: "Store", name: str, trial: int | None, output: Path, cache: Path) -> None:
+def _export_bundle(store: "Store", name: str, trial: int | None, output: Path, artifacts: Path, cache: Path) -> None:
     from hpo import bundling
 
-    bundle = bundling.make(store, name, trial, output, cache=cache, console=console(err=True))
+    bundle = bundling.make(store, name, trial, output, artifacts=artifacts, cache=cache, console=console(err=True))
     log.info("wrote %s, digest %s", output, bundle.digest)
 
 

@@ -1,6 +1,7 @@
 """A bundle's model card, for people: what its model is, what it is worth, how it was made. Values in, text out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from hpo.bundle.manifest import ONNX, TOLERANCE, About
@@ -19,14 +20,28 @@ session = onnxruntime.InferenceSession("{onnx}", providers=["CPUExecutionProvide
 """
 
 
-def card(about: About, parameters: Document, report: Document, findings: Sequence[str]) -> str:
+@dataclass(frozen=True)
+class Scores:
+    """Scores of each class.
+
+    Attributes:
+        on: which windows, in words.
+        per_class: class -> name of a score -> value; empty where none are known.
+    """
+
+    on: str
+    per_class: Mapping[str, Mapping[str, Any]]
+
+
+def card(about: About, parameters: Document, outcome: Document, scores: Scores, findings: Sequence[str]) -> str:
     """The card in Markdown.
 
     Args:
         about: the model.
         parameters: what `hpo export` gives for the trial.
-        report: of the training that gave these weights, as `hpo.curves` writes it.
-        findings: sentences of the study's evaluation; none where it was not evaluated, or found another trial better.
+        outcome: of the training that gave these weights, as `hpo.trial.Result` has it.
+        scores: of each class.
+        findings: sentences of the study's evaluation that hold for this model; none where it was not evaluated.
     """
     parts = [
         f"# {about.study}: {about.family}",
@@ -36,9 +51,9 @@ def card(about: About, parameters: Document, report: Document, findings: Sequenc
         _USE.format(timesteps=about.timesteps, channels=len(about.channels), onnx=ONNX),
         "Give it raw values in the unit of the training data: the scaling lies inside the model.",
         "## What it is worth",
-        _worth(about, report, findings),
+        _worth(about, scores, findings),
         "## How it was trained",
-        _training(about, parameters, report),
+        _training(about, parameters, outcome),
         "## Limits",
         _limits(about),
         "## Licence",
@@ -59,24 +74,25 @@ def _what(about: About) -> str:
     )
 
 
-def _worth(about: About, report: Document, findings: Sequence[str]) -> str:
-    lines = [
-        f"On the validation part of the search: {about.metric} {about.value:.4f} (trial {about.trial}). That "
-        "part chose this trial among all of them, so the number is too good.",
-        "",
-        "| class | windows | precision | recall | F1 | AUROC |",
-        "| --- | --- | --- | --- | --- | --- |",
+def _worth(about: About, scores: Scores, findings: Sequence[str]) -> str:
+    lines = [f"- {sentence}" for sentence in findings] or [
+        f"On the validation part of the search: {about.metric} {about.value:.4f} (trial {about.trial}). That part "
+        "chose this trial among all of them, so the number is too good. These weights were not tried on any data that "
+        "the search has never seen (`hpo evaluate`)."
     ]
-    for name, row in report["per_class"].items():
-        lines.append(f"| {' | '.join(map(_cell, [name, *row.values()]))} |")
-    if findings:
-        return "\n".join([*(f"- {sentence}" for sentence in findings), "", *lines])
-    return "\n".join(
-        [*lines, "", "This trial was not evaluated on data that the search has never seen (`hpo evaluate`)."]
-    )
+    if scores.per_class:
+        lines += [
+            "",
+            f"On {scores.on}:",
+            "",
+            "| class | windows | precision | recall | F1 | AUROC |",
+            "| --- | --- | --- | --- | --- | --- |",
+            *(f"| {' | '.join(map(_cell, [name, *row.values()]))} |" for name, row in scores.per_class.items()),
+        ]
+    return "\n".join(lines)
 
 
-def _training(about: About, parameters: Document, report: Document) -> str:
+def _training(about: About, parameters: Document, outcome: Document) -> str:
     settings = {**parameters["params"], **parameters["train"]}
     weights = about.weights
     same = {
@@ -89,7 +105,7 @@ def _training(about: About, parameters: Document, report: Document) -> str:
     return "\n".join(
         [
             f"- {weights.origin}; weights SHA-256 `{weights.sha256}`, {same}",
-            f"- {report['parameters']:,} weights, seed {about.seed}, epochs kept: {_names(report['best_epochs'])}",
+            f"- {outcome['parameters']:,} weights, seed {about.seed}, epochs kept: {_names(outcome['best_epochs'])}",
             f"- hpo {about.versions.get('hpo', 'unknown')}{made}",
             "- " + ", ".join(f"{name} = {value}" for name, value in settings.items()),
         ]

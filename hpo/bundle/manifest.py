@@ -27,8 +27,8 @@ SAVED_MODEL = (
     "saved_model/variables/variables.data-00000-of-00001",
     "saved_model/variables/variables.index",
 )
-REQUIRED = frozenset({CARD, KERAS, ONNX, PARAMETERS, REPORT, STUDY, SYNTHETIC, *SAVED_MODEL})
-OPTIONAL = frozenset({EVALUATION})
+REQUIRED = frozenset({CARD, KERAS, ONNX, PARAMETERS, STUDY, SYNTHETIC, *SAVED_MODEL})
+OPTIONAL = frozenset({EVALUATION, REPORT})
 """Members beside the manifest and its digest. There are no others."""
 
 _MIB = 1 << 20
@@ -114,7 +114,7 @@ class About(_Value):
         timesteps: of a window, or of the longest. channels: names, in the order of a window's last axis.
         padded: windows may be shorter: at their end, steps are NaN in all channels.
         classes: names in label order, which is that of the probabilities.
-        metric, value: the trial's validation score.
+        metric, value: the validation score: of the trial, or if it was evaluated, its mean over fresh seeds.
         versions: of the libraries that trained the model and made the bundle.
         code: None where it does not come out of a checkout.
     """

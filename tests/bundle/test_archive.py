@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hpo.bundle import open_bundle, write_bundle
-from hpo.bundle.manifest import DIGEST, MANIFEST, REQUIRED
+from hpo.bundle.manifest import DIGEST, MANIFEST, REPORT, REQUIRED
 from hpo.errors import DataError, UsageError
 from tests.bundle.made import GOLDEN, contents, entries, sealed, zipped
 
@@ -20,7 +20,7 @@ MEMBERS = sorted(contents())
 def test_an_earlier_bundle_is_read() -> None:
     """The bundle in the repository is one, with all of its members and what its manifest says."""
     bundle = open_bundle(GOLDEN)
-    assert set(MEMBERS) == REQUIRED | {MANIFEST, DIGEST}
+    assert set(MEMBERS) == REQUIRED | {REPORT, MANIFEST, DIGEST}
     assert bundle.digest == hashlib.sha256(contents()[MANIFEST]).hexdigest()
     assert (bundle.manifest.study, bundle.manifest.timesteps, bundle.manifest.channels) == (
         "golden", 16, ("channel_0", "channel_1"),
