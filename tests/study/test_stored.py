@@ -1,5 +1,6 @@
 """What is stored of a study file, whatever it says, and what may change under an old name."""
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpo.errors import StudyFileError
-from hpo.study import differences, digest, from_json, load, to_json
+from hpo.study import StudyDef, differences, digest, from_json, load, to_json
 from tests.study.files import EXAMPLE, REMOVE, SHORTEST, changed, write
 
 PLACES = [
@@ -188,3 +189,25 @@ def test_a_default_written_out_is_no_difference(tmp_path: Path) -> None:
     }
     written = load(write(tmp_path, dict(reversed(changed(SHORTEST, changes).items()))))
     assert digest(plain) == digest(written)
+
+
+def test_a_study_stored_with_nulls_is_read() -> None:
+    """Version 0.1.0 wrote the keys that a source has not as null; such a study goes on under its digest."""
+    old = json.loads(to_json(load_text({"source": "uci_har", "path": "x"})))
+    old["data"] |= {"name": None}
+    old["budget"]["hours"] = None
+    again = from_json(json.dumps(old))
+    assert digest(again) == digest(load_text({"source": "uci_har", "path": "x"}))
+
+
+def test_paths_of_data_are_free() -> None:
+    """Every path may move, whatever it is called; no other key of the data may change."""
+    one = {"source": "csv", "path": "a.csv", "test_path": "b.csv", "label": "y"}
+    moved = load_text(one | {"path": "c.csv", "test_path": "d.csv"})
+    assert digest(moved) == digest(load_text(one))
+    assert differences(load_text(one), load_text(one | {"length": 5})) == ["data.length: (not set) -> 5"]
+
+
+def load_text(data: dict[str, Any]) -> StudyDef:
+    """The shortest study on other data."""
+    return from_json(json.dumps(SHORTEST | {"data": data}))
