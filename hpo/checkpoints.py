@@ -131,6 +131,11 @@ def remove(folder: Path, *, before: tuple[int, int] | None = None) -> None:
                 path.unlink(missing_ok=True)
 
 
+def found(folder: Path) -> list[Path]:
+    """The checkpoints in a trial's folder, half-written ones too."""
+    return sorted(path for _, path in _found(folder))
+
+
 def _found(folder: Path) -> Iterator[tuple[tuple[int, int], Path]]:
     """Attempt, step and path of every checkpoint; the names of half-written ones begin with a dot."""
     with contextlib.suppress(OSError):

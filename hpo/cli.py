@@ -331,7 +331,11 @@ def _export_bundle(store: "Store", name: str, trial: int | None, output: Path, a
     log.info("wrote %s, digest %s", output, bundle.digest)
 
 
-for command in (cli_data.data, cli_serve.predict, cli_serve.verify, housekeeping.migrate):
+_ELSEWHERE = (
+    *(cli_data.data, cli_serve.predict, cli_serve.verify),
+    *(housekeeping.migrate, housekeeping.delete, housekeeping.gc),
+)
+for command in _ELSEWHERE:
     main.add_command(command)
 
 if __name__ == "__main__":

@@ -24,6 +24,18 @@ def finite(value: Any) -> Any:
             return value
 
 
+def size(number: int) -> str:
+    """Bytes with a unit: ``512 B``, ``1.5 MB``; powers of 1000."""
+    if number < 1000:
+        return f"{number} B"
+    value = float(number)
+    for unit in ("kB", "MB", "GB"):
+        value /= 1000
+        if value < 1000:
+            return f"{value:.1f} {unit}"
+    return f"{value / 1000:.1f} TB"
+
+
 def to_json(value: Any, *, indent: int = 2) -> str:
     """Indented JSON; numbers that are none become null."""
     return json.dumps(finite(value), indent=indent, ensure_ascii=False, allow_nan=False)

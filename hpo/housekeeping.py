@@ -1,10 +1,22 @@
 """The commands for who keeps the database."""
 
+import sys
 from pathlib import Path
 
 import click
 
-from hpo.console import example, log, option, storage_option
+from hpo.console import (
+    artifacts_option,
+    cache_option,
+    console,
+    emit,
+    example,
+    json_option,
+    log,
+    name_argument,
+    option,
+    storage_option,
+)
 from hpo.errors import UsageError
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -47,3 +59,85 @@ def migrate(
         if roles:
             store.grant(wanted)
         log.info("%s is ready", store.place)
+
+
+@click.command(epilog=example("hpo delete quickstart --dry-run"))
+@name_argument
+@option("--yes", is_flag=True, help="Do not ask.")
+@option("--dry-run", is_flag=True, help="Print what would be deleted, and change nothing.")
+@storage_option
+@artifacts_option
+@json_option
+def delete(name: str, yes: bool, dry_run: bool, storage: str, artifacts: Path, as_json: bool) -> None:
+    """Deletes a study for good: its trials, its evaluations, its files.
+
+    Refused while a worker is at work on it. Interrupted, the same command goes on. Who opened which test part stays on
+    record, and the data cache stays too: `hpo gc` clears what no study needs.
+    """
+    from hpo import keeping
+    from hpo.formats import size
+    from hpo.store import Store, deletion
+
+    with Store(storage, read_only=dry_run) as store:
+        doomed = deletion.look(store, name)
+        folders = keeping.folders_of(doomed, artifacts)
+        files = sum(map(keeping.size, folders))
+        trials = doomed.rows["trials"]
+        what = f"{', '.join(doomed.names)} in {store.place}: {trials} trials, {size(files)} of files"
+        found = {
+            "studies": doomed.names,
+            "rows": doomed.rows,
+            "folders": [str(folder) for folder in folders],
+            "bytes": files,
+            "deleted": not dry_run,
+        }
+        if not dry_run:
+            if not yes:
+                _ask(f"Delete {what}?")
+            keeping.delete(store, doomed, artifacts)
+    if as_json:
+        emit(found)
+    else:
+        log.info("%s %s", "would delete" if dry_run else "deleted", what)
+
+
+def _ask(question: str) -> None:
+    if not sys.stdin.isatty():
+        raise UsageError(f"{question} Nobody can be asked here; say --yes")
+    click.confirm(question, abort=True, err=True)
+
+
+@click.command(epilog=example("hpo gc --dry-run"))
+@option("--orphans", is_flag=True, help="Also folders of studies that this database does not know.")
+@option("--dry-run", is_flag=True, help="Print what would be removed, and change nothing.")
+@storage_option
+@artifacts_option
+@cache_option
+@json_option
+def gc(orphans: bool, dry_run: bool, storage: str, artifacts: Path, cache: Path, as_json: bool) -> None:
+    """Clears what nobody needs: checkpoints of ended trials, caches of no study, workers that left, half-written files.
+
+    Safe while studies are worked on. Folders of unknown studies may belong to another database: they are named, and
+    removed with --orphans.
+    """
+    from hpo import keeping
+    from hpo.formats import size
+    from hpo.store import Store
+
+    with Store(storage, read_only=dry_run) as store:
+        found = keeping.rubbish(store, artifacts, cache)
+        going = [item for item in found if orphans or item.kind != keeping.ORPHAN]
+        staying = [item for item in found if item not in going]
+        if not dry_run:
+            keeping.clear(store, going, artifacts, cache)
+    total = sum(item.bytes for item in going)
+    if as_json:
+        items = [{"kind": item.kind, "name": item.name, "bytes": item.bytes} for item in going]
+        kept = [{"kind": item.kind, "name": item.name, "bytes": item.bytes} for item in staying]
+        emit({"removed": not dry_run, "items": items, "bytes": total, "kept": kept})
+        return
+    if going:
+        console().print(keeping.table(going))
+    log.info("%s %d, %s", "would remove" if dry_run else "removed", len(going), size(total))
+    for item in staying:
+        log.info("left alone: %s %s, %s; --orphans removes it", item.kind, item.name, size(item.bytes))

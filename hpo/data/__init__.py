@@ -10,6 +10,7 @@ from pathlib import Path
 
 from hpo import folders
 from hpo.data._add import ARCHIVE, Added, add
+from hpo.data._collect import drop, unused
 from hpo.data._dataset import Dataset, Part, Raw, RawPart, make_dataset
 from hpo.data._load import Cached, Loaded, cached, load, open_test
 from hpo.data._overlap import overlapping
@@ -30,6 +31,7 @@ __all__ = [
     "add",
     "cached",
     "channels",
+    "drop",
     "get",
     "is_path",
     "load",
@@ -42,6 +44,7 @@ __all__ = [
     "read",
     "sources",
     "tables",
+    "unused",
 ]
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import insert, update
 from hpo import search, study
 from hpo.errors import DataError, StudyFileError, UsageError
 from hpo.space import Space, to_json
-from hpo.store import overview, roles, tables
+from hpo.store import deletion, overview, roles, tables
 from hpo.store.connect import SCHEMA_LOCK, quiet_optuna, retried
 from hpo.store.database import Database
 from hpo.store.records import DataRecord, Status, StudyRecord, TrialRecord, WorkerRecord
@@ -40,6 +40,7 @@ class Store(Database):
                 self._agree(existing, definition, data)
                 self.resume(existing, definition, data)
                 return self.study(definition.name), False
+            deletion.refuse_half_deleted(self, definition.name)
             with quiet_optuna():
                 directions = search.directions(definition.train.metrics)
                 made = optuna.create_study(

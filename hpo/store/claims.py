@@ -184,7 +184,7 @@ class Claims:
             other = twin(trial, trials, rows)
             if other is not None:
                 still_held()
-                self._duplicates.settle(trial, other, known=row is not None)
+                self._duplicates.settle(trial, other, rows)
                 return None
         claim = self._lease_out(trial, suggestion, row, losses, still_held)
         reported = trials[trial.number].intermediate_values if trial.number < len(trials) else {}

@@ -50,6 +50,9 @@ class Lock(Protocol):
         Yields a function that raises LockLostError if it was lost meanwhile.
         """
 
+    def remove(self) -> None:
+        """Removes what is left of it where nobody needs it any more; harmless if somebody does."""
+
 
 class Backend(Protocol):
     """A kind of database.

@@ -60,34 +60,38 @@ class Duplicates:
         self._rows = rows
         self._endings = endings
 
-    def settle(self, trial: Trial, other: FrozenTrial, *, known: bool) -> None:
+    def settle(self, trial: Trial, other: FrozenTrial, rows: Mapping[int, Row]) -> None:
         """Ends a trial as the one that it repeats has ended, or holds it back until that one ends.
 
         Args:
             trial: with all of its parameters.
             other: its `twin`.
-            known: it has a row, because it was held back before.
+            rows: all of the study's by number; the trial has one if it was held back before.
         """
         ended = other.state.is_finished()
         result = None
+        values = {
+            "seed": derive_seed(self._record.definition.split.seed, trial.number),
+            "artifacts": artifacts_of(self._record, trial.number),
+            "same_as": other.number,
+            "expires_at": None,
+        }
         if ended:
             result = self._rows.outcome(other.number)
             detail = "\n".join(filter(None, (f"same parameters as trial {other.number}", result.detail)))
             spent = {"seconds": {}, "epochs": 0, "peak_memory": None}
             result = result.model_copy(update={"detail": detail, **spent})
+            # so that its log is shown, and it can be repeated
+            values |= {name: rows[other.number][name] for name in ("seed", "artifacts")}
             self._report(trial, other)
         with self._store.rdb.engine.begin() as connection:
             now = self._books.tick(connection)
-            values = {
-                "same_as": other.number,
-                "artifacts": artifacts_of(self._record, other.number if ended else trial.number),
-                "expires_at": now if ended else None,  # until Optuna knows, as for any trial that was recorded
-            }
-            if known:
+            if ended:
+                values["expires_at"] = now  # until Optuna knows, as for any trial that was recorded
+            if trial.number in rows:
                 connection.execute(self._rows.update(trial.number).values(**values))
             else:
-                seed = derive_seed(self._record.definition.split.seed, trial.number)
-                connection.execute(self._rows.insert(trial.number, seed=seed, attempt=0, losses=0, **values))
+                connection.execute(self._rows.insert(trial.number, attempt=0, losses=0, **values))
             if result is not None:
                 self._rows.record(connection, trial.number, result, now)
         if result is not None:

@@ -62,6 +62,10 @@ class StudyLock:
         finally:
             os.close(fd)  # frees the flock
 
+    def remove(self) -> None:
+        """Removes the lock's file; who holds it finds it lost, who waits makes a new one."""
+        self._path.unlink(missing_ok=True)
+
     def _acquire(self, give_up: threading.Event | None) -> int:
         began = time.monotonic()
         reported = False

@@ -89,7 +89,7 @@ def status(store: Database, record: StudyRecord, trials: list[TrialRecord]) -> S
     elif record.stop_requested:
         state = "stopped"
     else:
-        state = "interrupted" if team else "waiting"
+        state = "interrupted" if team or any(trial.attempt for trial in trials) else "waiting"
     return Status(
         study=record.name,
         state=state,

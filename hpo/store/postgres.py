@@ -150,6 +150,9 @@ class AdvisoryLock:
             finally:
                 self._release(connection)
 
+    def remove(self) -> None:
+        """It leaves nothing."""
+
     def _acquire(self, connection: Connection, give_up: threading.Event | None) -> None:
         began = time.monotonic()
         reported = False

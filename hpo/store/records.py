@@ -264,6 +264,20 @@ class Use(_Record):
     limit: float | None
 
 
+class Doomed(_Record):
+    """What deleting a study removes from the database.
+
+    Attributes:
+        names: the study and the siblings that go with it.
+        begun: those of them whose deletion began already.
+        rows: table, without its prefix -> how many rows.
+    """
+
+    names: tuple[str, ...]
+    begun: tuple[str, ...]
+    rows: dict[str, int]
+
+
 class Status(_Record):
     """A study at one moment: what `hpo status --json` prints.
 

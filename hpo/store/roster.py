@@ -2,11 +2,28 @@
 
 import threading
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, delete, insert, or_, select, update
 
 from hpo.store import tables
 from hpo.store.connect import retried
 from hpo.store.database import Database
+
+FORGET_SECONDS = 3600.0
+
+
+def gone(store: Database) -> list[str]:
+    """Workers of all studies that left, or were not heard of, so long ago that nobody asks for them."""
+    columns = tables.workers.c
+    with store.rdb.engine.begin() as connection:
+        before = store.now(connection) - FORGET_SECONDS
+        silent = or_(columns.left_at < before, columns.seen_at < before - columns.lease)
+        return list(connection.execute(select(columns.worker).where(silent).order_by(columns.worker)).scalars())
+
+
+def forget(store: Database, worker: str) -> None:
+    """Strikes a worker off the list."""
+    with store.rdb.engine.begin() as connection:
+        connection.execute(delete(tables.workers).where(tables.workers.c.worker == worker))
 
 
 class Roster:

@@ -6,7 +6,7 @@ parameters and values; ours say who owns a trial, how it ended and why, and what
 
 from sqlalchemy import JSON, Boolean, Column, Double, Integer, MetaData, String, Table, Text
 
-REVISION = "0003"  # the last step in hpo/store/migrations/versions: who changes a table here adds one there
+REVISION = "0004"  # the last step in hpo/store/migrations/versions: who changes a table here adds one there
 
 metadata = MetaData()
 
@@ -91,4 +91,12 @@ openings = Table(
     Column("purpose", String(64), nullable=False),  # hash of what was scored: the same models open once
     Column("who", String(255), nullable=False),
     Column("opened_at", Double, nullable=False),
+)
+
+# Studies whose deletion has begun: their rows are gone, their files may not be.
+deletions = Table(
+    "hpo_deletions",
+    metadata,
+    Column("name", String(80), primary_key=True),
+    Column("began_at", Double, nullable=False),
 )

@@ -104,6 +104,8 @@ RUNS: dict[str, list[str]] = {
     "worker": ["tiny"],
     "evaluate": ["tiny", "--dry-run", "--json"],
     "migrate": [],
+    "delete": ["tiny", "--dry-run", "--json"],
+    "gc": ["--dry-run", "--json"],
     "status": ["tiny", "--json"],
     "list": ["--json"],
     "show": ["tiny", "0", "--json"],

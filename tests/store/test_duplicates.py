@@ -51,7 +51,7 @@ def test_a_setting_is_trained_once(store: Store) -> None:
             assert trial.outcome is not None
             assert trial.outcome.detail == f"same parameters as trial {trial.same_as}"
             assert trial.outcome.seconds == {}
-            assert trial.artifacts == f"s/{trial.same_as}"
+            assert (trial.artifacts, trial.seed) == (f"s/{trial.same_as}", trials[trial.same_as].seed)
             assert (trial.attempt, trial.worker, trial.live) == (0, None, False)
     status = store.status("s")
     assert (status.state, status.counts["complete"], status.counts["running"]) == ("ended", 6, 0)
