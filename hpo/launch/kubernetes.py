@@ -1,8 +1,7 @@
 """Workers as one Indexed Job of Kubernetes, whose pods all pull trials from the same study.
 
 A pod that was told to leave with work left (75), or that its node drove out, is replaced and counts as no failure. A
-mistake in the study (2), in its data (3) or in the database's tables (4) would come again in every pod, as would a
-failed study (5): it ends the job
+mistake in the study (2) or in its data (3) would come again in every pod, as would a failed study (5): it ends the job
 (https://kubernetes.io/docs/concepts/workloads/controllers/job/, "Pod failure policy").
 """
 
@@ -100,7 +99,7 @@ def _job(wish: Wish) -> dict[str, Any]:
             "podReplacementPolicy": "Failed",
             "podFailurePolicy": {
                 "rules": [
-                    {"action": "FailJob", "onExitCodes": {"operator": "In", "values": [2, 3, 4, 5]}},
+                    {"action": "FailJob", "onExitCodes": {"operator": "In", "values": [2, 3, 5]}},
                     {"action": "Ignore", "onExitCodes": {"operator": "In", "values": [75]}},
                     {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
                 ]

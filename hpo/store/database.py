@@ -7,9 +7,9 @@ import optuna
 from sqlalchemy import Connection, select
 
 from hpo import study
-from hpo.errors import HpoError, UsageError, nearest
+from hpo.errors import HpoError, StorageError, UsageError, nearest
 from hpo.store import schema, tables
-from hpo.store.connect import Lock, backend, open_storage, quiet_optuna
+from hpo.store.connect import OUTAGE, Lock, backend, open_storage, quiet_optuna, refused, retried
 from hpo.store.records import SPACES, DataRecord, StudyRecord
 
 
@@ -46,6 +46,26 @@ class Database:
         # cached: without it every look at a study reads all of its trials again
         self.storage = optuna.storages.get_storage(self.rdb)
         self._clock = clock
+
+    @classmethod
+    def patiently(cls, url: str) -> Self:
+        """An existing database, opened as soon as it can be: a worker may be started while its server is away.
+
+        Raises:
+            StorageError: it cannot be used, and waiting would not help; or it was away for too long.
+        """
+        opened: list[Self] = []
+
+        def attempt() -> None:
+            try:
+                opened.append(cls(url))
+            except StorageError as error:
+                if isinstance(error.__cause__, OUTAGE) and not refused(error.__cause__):
+                    raise error.__cause__ from error
+                raise
+
+        retried(attempt)
+        return opened[0]
 
     def __enter__(self) -> Self:
         """Itself; closed at the end of the block."""

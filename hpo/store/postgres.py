@@ -6,7 +6,9 @@ run in UTC, with time limits, so that one that stands still stops nobody for lon
 
 import contextlib
 import logging
+import os
 import random
+import socket
 import threading
 import time
 import zlib
@@ -40,7 +42,8 @@ NAMESPACE = 0x68706F  # "hpo": the first half of our advisory locks' keys
 def _connect_args(session: dict[str, str]) -> dict[str, Any]:
     options = " ".join(f"-c {name}={value}" for name, value in session.items())
     return {
-        "application_name": "hpo",
+        # who it is, for those who look at the server's sessions; it keeps 63 characters
+        "application_name": f"hpo {socket.gethostname()[:48]} {os.getpid()}",
         "connect_timeout": 10,
         "keepalives_idle": 30,
         "keepalives_interval": 10,

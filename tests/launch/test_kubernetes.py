@@ -32,14 +32,14 @@ def test_kubernetes_knows_every_key(tmp_path: Path, gpus: str) -> None:
 
 
 def test_what_comes_again_ends_the_job_and_what_is_nobodys_fault_does_not(tmp_path: Path) -> None:
-    """Drained pods (75) and disrupted ones are replaced; mistakes (2, 3, 4) and a failed study (5) end all."""
+    """Drained pods (75) and disrupted ones are replaced; mistakes (2, 3) and a failed study (5) end all."""
     spec = job(tmp_path)[1]["spec"]
     actions = {
         code: rule["action"]
         for rule in spec["podFailurePolicy"]["rules"]
         for code in rule.get("onExitCodes", {}).get("values", [])
     }
-    assert actions == {2: "FailJob", 3: "FailJob", 4: "FailJob", 5: "FailJob", 75: "Ignore"}
+    assert actions == {2: "FailJob", 3: "FailJob", 5: "FailJob", 75: "Ignore"}
     assert {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]} in (
         spec["podFailurePolicy"]["rules"]
     )
