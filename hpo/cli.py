@@ -136,34 +136,47 @@ def worker(name: str, slots: int | None, **wishes: Any) -> None:
 @name_argument
 @option("--top", type=click.IntRange(min=1), default=3, show_default=True, help="Configurations to compare.")
 @option("--seeds", type=click.IntRange(min=1), default=5, show_default=True, help="Fresh seeds for each of them.")
+@option("--test/--no-test", default=True, help="Open the test part for the winner, or rank on validation alone.")
+@option("--again", is_flag=True, help="Open the test part although it was opened before; every report will say so.")
 @option("--workers", type=click.IntRange(min=1), help="Trainings at a time.  [default: GPUs, else cores / threads]")
 @worker_options
 @option("--dry-run", is_flag=True, help="Print what would be trained, and change nothing.")
 @json_option
-def evaluate(name: str, top: int, seeds: int, workers: int | None, dry_run: bool, as_json: bool, **wishes: Any) -> None:
-    """The honest winner: the best configurations of a study again, on fresh seeds.
+def evaluate(
+    name: str,
+    top: int,
+    seeds: int,
+    test: bool,
+    again: bool,
+    workers: int | None,
+    dry_run: bool,
+    as_json: bool,
+    **wishes: Any,
+) -> None:
+    """The honest winner: the best configurations on fresh seeds, then one look at the test part.
 
     Any `hpo worker NAME/evaluate` helps. Interrupted or killed, the same command goes on where it stopped.
     """
-    from hpo.evaluation import flow
+    from hpo.evaluation.begin import Asked, plan
+    from hpo.evaluation.flow import Here, run
     from hpo.evaluation.page import page, plan_table
     from hpo.store import Store
 
-    asked, wish = flow.Asked(top=top, seeds=seeds), _wish(name, workers, **wishes)
+    asked, wish = Asked(top, seeds, test=test, again=again), _wish(name, workers, **wishes)
     with Store(wish.storage) as store:
         if dry_run:
-            plan = flow.plan(store, name, asked)
+            planned = plan(store, name, asked)
             if as_json:
-                emit(plan)
+                emit(planned)
             else:
-                console().print(plan_table(plan))
+                console().print(plan_table(planned))
             return
-        outcome = flow.evaluate(store, name, asked, flow.Here(wish, console(err=True)))
-    if outcome.report is not None and as_json:
-        emit(outcome.report)
-    elif outcome.report is not None:
-        console().print(page(outcome.report))
-    click.get_current_context().exit(outcome.code)
+        code, report = run(store, name, asked, Here(wish, console(err=True)))
+    if report is not None and as_json:
+        emit(report)
+    elif report is not None:
+        console().print(page(report))
+    click.get_current_context().exit(code)
 
 
 @main.command(epilog=example("hpo status quickstart --json"))

@@ -4,7 +4,7 @@ Everywhere `y` is int64 (n,) with labels 0..K-1 and `p` is float (n, K) with one
 not occur in `y` have no recall and no ranking: the averages over classes leave them out.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -46,20 +46,36 @@ def score(y: Labels, p: Probabilities) -> dict[str, float]:
     Raises:
         ValueError: no windows, or shapes that do not fit each other.
     """
+    return {name: score_of(name, y, p) for name in _FORMULAS}
+
+
+def score_of(metric: str, y: Labels, p: Probabilities) -> float:
+    """One metric of `score`, for those who need no other and many of them.
+
+    Raises:
+        ValueError: as `score`.
+    """
     _check(y, p)
-    if not np.isfinite(p).all():
-        return dict.fromkeys(METRICS, float("nan"))
+    return _FORMULAS[metric](y, p) if np.isfinite(p).all() else float("nan")
+
+
+def _accuracy(y: Labels, p: Probabilities) -> float:
+    return float((p.argmax(axis=1) == y).mean())
+
+
+def _balanced_accuracy(y: Labels, p: Probabilities) -> float:
     matrix = confusion(y, p, p.shape[1])
-    windows, hits = matrix.sum(axis=1), matrix.diagonal()
-    present = windows > 0
+    return float(np.nanmean(_ratio(matrix.diagonal(), matrix.sum(axis=1))))
+
+
+def _macro_f1(y: Labels, p: Probabilities) -> float:
+    matrix = confusion(y, p, p.shape[1])
+    return float(_f1(matrix)[matrix.sum(axis=1) > 0].mean())
+
+
+def _loss(y: Labels, p: Probabilities) -> float:
     own = p[np.arange(len(y)), y].astype(np.float64)
-    return {
-        "accuracy": float(hits.sum() / len(y)),
-        "balanced_accuracy": float((hits[present] / windows[present]).mean()),
-        "macro_f1": float(_f1(matrix)[present].mean()),
-        "auroc": _auroc_over_classes(y, p),
-        "loss": float(-np.log(np.clip(own, SMALLEST, 1.0)).mean()),
-    }
+    return float(-np.log(np.clip(own, SMALLEST, 1.0)).mean())
 
 
 def confusion(y: Labels, p: Probabilities, k: int) -> NDArray[np.int64]:
@@ -134,3 +150,12 @@ def _auroc(positive: NDArray[np.bool_], values: NDArray[np.floating[Any]]) -> fl
     _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
     mean_rank = np.cumsum(counts) - (counts - 1) / 2
     return float((mean_rank[place][positive].sum() - n * (n + 1) / 2) / (n * others))
+
+
+_FORMULAS: dict[str, Callable[[Labels, Probabilities], float]] = {
+    "accuracy": _accuracy,
+    "balanced_accuracy": _balanced_accuracy,
+    "macro_f1": _macro_f1,
+    "auroc": _auroc_over_classes,
+    "loss": _loss,
+}

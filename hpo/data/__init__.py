@@ -12,6 +12,7 @@ from hpo import folders
 from hpo.data._add import ARCHIVE, Added, add
 from hpo.data._collect import drop, unused
 from hpo.data._dataset import Dataset, Part, Raw, RawPart, make_dataset
+from hpo.data._evaluation import open_train, refit, sha256_of_test
 from hpo.data._load import Cached, Loaded, cached, load, open_test
 from hpo.data._overlap import overlapping
 from hpo.data._parts import channels, open_part, parts, prepare
@@ -38,10 +39,13 @@ __all__ = [
     "make_dataset",
     "open_part",
     "open_test",
+    "open_train",
     "overlapping",
     "parts",
     "prepare",
     "read",
+    "refit",
+    "sha256_of_test",
     "sources",
     "tables",
     "unused",

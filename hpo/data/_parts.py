@@ -87,7 +87,7 @@ def _fold_parts(entry: Path, folds: list[list[str]]) -> tuple[FoldParts, ...]:
         FoldParts(
             train=str(root / f"fold-{number}" / "train"),
             stopping=str(root / f"fold-{number}" / "stopping") if "stopping" in names else None,
-            validation=str(root / f"fold-{number}" / "validation"),
+            validation=str(root / f"fold-{number}" / ("validation" if "validation" in names else "train")),
         )
         for number, names in enumerate(folds)
     )

@@ -1,31 +1,56 @@
-"""What `hpo evaluate` does, step by step. Every step is found done or half done when it is called again."""
+"""What `hpo evaluate` does, step by step. Every step is found done or half done when it is called again.
 
-import logging
-from collections.abc import Iterable
+The order is what makes the figure honest: the winner is chosen on validation and recorded, then refitted, and only then
+the test part is opened, which is recorded before it happens.
+"""
+
+import hashlib
+import json
+import os
+import pwd
+import socket
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from hpo.errors import StudyFailedError, UsageError
+from hpo import data
+from hpo.errors import StorageError, StudyFailedError
 from hpo.evaluation import plan as planning
+from hpo.evaluation import report as reporting
+from hpo.evaluation.baselines import BASELINES
+from hpo.evaluation.begin import NO_TEST_PART, NOT_ASKED, Asked, begin, ended
+from hpo.evaluation.course import Course, median_course
+from hpo.evaluation.look import Seen, look
+from hpo.evaluation.opening import Request, Said
 from hpo.evaluation.ranking import Ranked, comparison, described, rank
+from hpo.formats import finite
 from hpo.launch import Wish
 from hpo.launching import attend
+from hpo.render import duration
 from hpo.space import Params
-from hpo.store import DataRecord, Evaluation, Evaluations, Given, Plan, Store, StudyRecord, TrialRecord, give
+from hpo.store import (
+    DataRecord,
+    Evaluation,
+    Evaluations,
+    Given,
+    Opening,
+    Store,
+    StudyRecord,
+    TrialRecord,
+    give,
+    open_once,
+    openings,
+    refuse_second,
+)
+from hpo.trial import MODEL
 from hpo.versions import installed
 from hpo.worker import OK
 
-log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What a person wants to know: the best `top` configurations over so many `seeds`."""
-
-    top: int
-    seeds: int
+Report = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -35,146 +60,257 @@ class Here:
     wish: Wish
     console: Console
 
+    @property
+    def artifacts(self) -> Path:
+        """Root of all trials' files, absolute."""
+        return self.wish.artifacts.resolve()
+
+    @property
+    def cache(self) -> Path:
+        """Root of the data cache, absolute."""
+        return self.wish.cache.resolve()
+
+
+class Unfinished(Exception):
+    """Trainings are left, and the worker here has left them, with this exit code."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+def run(store: Store, name: str, asked: Asked, here: Here) -> tuple[int, Report | None]:
+    """Evaluates a study, or goes on with it. Returns the exit code, and the report unless trainings are left.
+
+    Raises:
+        UsageError: there is no such study, nothing to evaluate, or the test part was opened before.
+        StudyFailedError: trainings ended with a bug, or none came to its end.
+        DataError: this machine does not have the study's arrays.
+    """
+    record = store.study(name)
+    test_sha256 = data.sha256_of_test(record.data.sha256, here.cache)
+    evaluation = begin(store, record, asked)
+    if evaluation.report is not None and ended(evaluation, asked):
+        return OK, with_openings(store, evaluation.report)
+    try:
+        report = _Work(store, record, evaluation, asked, here).report(test_sha256)
+    except Unfinished as left:
+        return left.code, None
+    Evaluations(store, record).finish(evaluation.number, report)
+    return OK, report
+
+
+def with_openings(store: Store, report: Report) -> Report:
+    """The report with everybody who has opened its test part until now."""
+    if report["test"] is None:
+        return report
+    found = openings(store, report["test"]["sha256"])
+    return {**report, "test": {**report["test"], "openings": [_described(opening) for opening in found]}}
+
 
 @dataclass(frozen=True)
-class Outcome:
-    """How far it came: the exit code, and the report once there is one."""
+class _Work:
+    """One evaluation at work."""
 
-    code: int
-    report: dict[str, Any] | None = None
+    store: Store
+    record: StudyRecord
+    evaluation: Evaluation
+    asked: Asked
+    here: Here
 
+    def report(self, test_sha256: str | None) -> Report:
+        """Does what is left to do. Returns what was found out.
 
-def evaluate(store: Store, name: str, asked: Asked, here: Here) -> Outcome:
-    """Evaluates a study, or goes on with it.
+        Args:
+            test_sha256: of the test part; None where there is none.
 
-    Raises:
-        UsageError: there is no such study, or nothing to evaluate.
-        StudyFailedError: trainings ended with a bug.
-    """
-    record = store.study(name)
-    evaluation = _begin(store, record, asked)
-    if evaluation.report is not None:
-        return Outcome(OK, evaluation.report)
-    code, trials = _train(store, record, planning.EVALUATE, planning.given_trials(evaluation.plan), record.data, here)
-    if trials is None:
-        return Outcome(code)
-    ranking = rank(evaluation.plan, trials, record.definition.train.metric)
-    winner = ranking[0].configuration
-    if not ranking[0].values:
-        raise StudyFailedError(
-            f"no training of the {len(ranking)} configurations of study {name!r} came to its end: "
-            f"{', '.join(sorted({why for ranked in ranking for why in ranked.lacking}))}"
+        Raises:
+            Unfinished: trainings are left.
+        """
+        plan, metric = self.evaluation.plan, self.record.definition.train.metric
+        if test_sha256 is not None and self.asked.test and not self.asked.again:
+            refuse_second(openings(self.store, test_sha256), _purpose(self.record.name, self.evaluation))
+        trials = self._train(planning.EVALUATE, planning.given_trials(plan), self.record.data)
+        ranking = rank(plan, trials, metric)
+        winner = ranking[0]
+        if not winner.values:
+            raise StudyFailedError(
+                f"no training of the {len(ranking)} configurations of study {self.record.name!r} came to its end: "
+                f"{', '.join(sorted({why for ranked in ranking for why in ranked.lacking}))}"
+            )
+        Evaluations(self.store, self.record).choose(self.evaluation.number, winner.configuration.key)
+        report = self._ranked(ranking)
+        if test_sha256 is None or not self.asked.test:
+            rows = reporting.per_seed(plan.seeds, winner.trials, {}, [])
+            why = NO_TEST_PART if test_sha256 is None else NOT_ASKED
+            report |= {"per_seed": rows, "test": None, "why_no_test": why}
+        else:
+            report |= self._tested(winner, test_sha256)
+        report["seconds"] = self._seconds()
+        return dict(finite(report))
+
+    def _ranked(self, ranking: Sequence[Ranked]) -> Report:
+        metric = self.record.definition.train.metric
+        return {
+            "study": self.record.name,
+            "evaluation": self.evaluation.number,
+            "metric": metric,
+            "asked": {"top": self.asked.top, "seeds": self.asked.seeds},
+            "seeds": list(self.evaluation.plan.seeds),
+            "configurations": [described(ranked, self.record.spaces) for ranked in ranking],
+            "winner": ranking[0].configuration.key,
+            "comparison": comparison(ranking, metric),
+        }
+
+    # --- training ----------------------------------------------------------------------------------------------
+
+    def _train(self, sibling: str, trials: Iterable[tuple[Given, Params]], arrays: DataRecord) -> list[TrialRecord]:
+        """Has the fleet train these trials in a sibling. Returns all of its trials once they ended.
+
+        Raises:
+            Unfinished: the worker here left before.
+            StudyFailedError: trials ended with a bug.
+        """
+        wanted, here = list(trials), self.here
+        made = give(
+            self.store,
+            planning.sibling(self.record, sibling),
+            wanted,
+            spaces=self.record.spaces,
+            data=arrays,
+            versions=installed(self.record.spaces),
         )
-    evaluations = Evaluations(store, record)
-    evaluations.choose(evaluation.number, winner.key)
-    report = _report(record, evaluation, ranking)
-    evaluations.finish(evaluation.number, report)
-    return Outcome(OK, report)
+        name, keys, code = made.name, {given.key for given, _ in wanted}, OK
+        if left := self._left(name, keys):
+            here.console.print(f"study {name}: {left} of {len(keys)} trainings left", soft_wrap=True)
+            code = attend(self.store, replace(here.wish, study=name), here.console)
+        found = planning.by_key(self.store.trials(name))
+        failed = [found[key] for key in keys if key in found and found[key].state == "fail"]
+        if failed:
+            said = failed[-1].outcome.detail if failed[-1].outcome else ""
+            raise StudyFailedError(
+                f"study {name!r}: {len(failed)} trainings ended with a bug, the last one said:\n{said}\n"
+                "the same command tries these again"
+            )
+        if self._left(name, keys):
+            raise Unfinished(code)
+        return [found[key] for key in keys]
 
+    def _left(self, name: str, keys: set[tuple[str, int]]) -> int:
+        """How many of these trials have not ended."""
+        found = planning.by_key(self.store.trials(name))
+        return sum(key not in found or found[key].state in ("waiting", "running") for key in keys)
 
-def plan(store: Store, name: str, asked: Asked) -> dict[str, Any]:
-    """What `evaluate` would do, JSON-ready; nothing is changed.
+    def _refits(self, winner: Ranked) -> tuple[dict[int, TrialRecord], Course | None]:
+        """The winner, refitted on everything outside of the test part: index of the seed -> completed trial.
 
-    Raises:
-        UsageError: there is no such study, or nothing to evaluate.
-    """
-    record = store.study(name)
-    found, _ = _wanted(store, record, asked)
-    sibling = planning.sibling_name(name, planning.EVALUATE)
-    trained = planning.by_key(store.trials(sibling)) if sibling in store.names() else {}
-    searched = {trial.number: trial.outcome for trial in store.trials(name)}
-    each = [searched.get(-1 if c.trial is None else c.trial) for c in found.configurations]
-    keys = [given.key for given, _ in planning.given_trials(found)]
-    return {
-        "study": name,
-        "asked": {"top": asked.top, "seeds": asked.seeds},
-        "configurations": [
-            {"trial": c.trial, "search_value": c.value, "searched": dict(c.params)} for c in found.configurations
-        ],
-        "trainings": len(keys),
-        "done": sum(key in trained and trained[key].cause is not None for key in keys),
-        "seconds": sum(outcome.seconds.get("total", 0.0) for outcome in each if outcome) * len(found.seeds),
-    }
-
-
-def _begin(store: Store, record: StudyRecord, asked: Asked) -> Evaluation:
-    """The evaluation to go on with, or a new one."""
-    wanted, going = _wanted(store, record, asked)
-    return going or Evaluations(store, record).begin(wanted)
-
-
-def _wanted(store: Store, record: StudyRecord, asked: Asked) -> tuple[Plan, Evaluation | None]:
-    """What to train, and the evaluation that has begun with it; None where a new one is due.
-
-    One that has begun keeps its plan, even if the search has found something better meanwhile.
-
-    Raises:
-        UsageError: the study is itself part of an evaluation, or no trial completed.
-    """
-    if record.definition.sibling:
-        parent = record.name.partition("/")[0]
-        raise UsageError(
-            f"study {record.name!r} is part of an evaluation; `hpo evaluate {parent}` evaluates {parent!r}"
+        Raises:
+            Unfinished: trainings are left.
+        """
+        split = self.record.definition.split
+        done = [winner.trials[index] for index in winner.values]
+        course = None
+        if not split.stopping:
+            course = median_course([trial for trial in done if trial is not None], self.here.artifacts)
+        arrays = self.record.data.model_copy(
+            update={"split_sha256": data.refit(self.record.data.split_sha256, self.here.cache)}
         )
-    latest = Evaluations(store, record).latest()
-    same = latest is not None and (latest.plan.top, len(latest.plan.seeds)) == (asked.top, asked.seeds)
-    if latest is not None and same and latest.report is None:
-        return latest.plan, latest
-    best = planning.make_plan(record, store.trials(record.name), top=asked.top, seeds=asked.seeds)
-    if latest is not None and same and _keys(latest.plan) == _keys(best):
-        return latest.plan, latest
-    return best, None
+        wanted = planning.refit_trials(self.evaluation.plan, winner.configuration, course.rates if course else None)
+        trials = planning.by_key(self._train(planning.REFIT, wanted, arrays))
+        completed = {given.index: trials[given.key] for given, _ in wanted if trials[given.key].state == "complete"}
+        if not completed:
+            causes = sorted({trial.cause.value for trial in trials.values() if trial.cause})
+            raise StudyFailedError(
+                f"no refit of the winner of study {self.record.name!r} came to its end: {', '.join(causes)}"
+            )
+        return completed, course
 
+    # --- the test part -----------------------------------------------------------------------------------------
 
-def _keys(plan: Plan) -> list[str]:
-    return [configuration.key for configuration in plan.configurations]
+    def _tested(self, winner: Ranked, test_sha256: str) -> Report:
+        """Refits the winner and opens the test part for it."""
+        metric = self.record.definition.train.metric
+        refits, course = self._refits(winner)
+        seen, opened = self._look(refits, test_sha256)
+        found = reporting.tested(seen, metric, self.record.data.classes)
+        found["test"] |= {"sha256": test_sha256, "openings": [_described(opening) for opening in opened]}
+        mean = winner.score.mean
+        return {
+            **found,
+            "per_seed": reporting.per_seed(self.evaluation.plan.seeds, winner.trials, refits, found["test"]["values"]),
+            "refit": {
+                "n": len(refits),
+                "epochs": len(course.rates) if course else None,
+                "as_trial": course.trial if course else None,
+            },
+            "optimism": reporting.optimism(winner.configuration.value, mean or 0.0, found["test"], metric),
+        }
 
+    def _look(self, refits: Mapping[int, TrialRecord], test_sha256: str) -> tuple[Seen, list[Opening]]:
+        """Records that the test part is opened, and opens it. What a killed look left is used.
 
-def _train(
-    store: Store,
-    record: StudyRecord,
-    sibling: str,
-    trials: Iterable[tuple[Given, Params]],
-    data: DataRecord,
-    here: Here,
-) -> tuple[int, list[TrialRecord] | None]:
-    """Has the fleet train these trials in a sibling. Returns the exit code, and all of its trials once they ended.
-
-    Raises:
-        StudyFailedError: trials ended with a bug.
-    """
-    wanted = list(trials)
-    definition = planning.sibling(record, sibling)
-    made = give(store, definition, wanted, spaces=record.spaces, data=data, versions=installed(record.spaces))
-    name, keys, code = made.name, {given.key for given, _ in wanted}, OK
-    if _open(store, name, keys):
-        code = attend(store, replace(here.wish, study=name), here.console)
-    ended = store.trials(name)
-    failed = [t for t in planning.by_key(ended).values() if t.given and t.given.key in keys and t.state == "fail"]
-    if failed:
-        said = failed[-1].outcome.detail if failed[-1].outcome else ""
-        raise StudyFailedError(
-            f"study {name!r}: {len(failed)} trainings ended with a bug, the last one said:\n{said}\n"
-            "the same command tries these again"
+        Raises:
+            UsageError: it was opened before.
+            StorageError: a model is not here.
+        """
+        name, here = self.record.name, self.here
+        models = {}
+        for index, refit in refits.items():
+            file = here.artifacts / (refit.artifacts or "") / MODEL
+            if not file.exists():
+                raise StorageError(f"the model of trial {refit.number} of study {name}/refit is not at {file}")
+            weights = (refit.outcome.weights_sha256 or "") if refit.outcome else ""
+            models[str(file)] = f"refit-{index}-{weights[:12]}.npy"
+        purpose = _purpose(name, self.evaluation)
+        opened = open_once(self.store, test_sha256, study=name, purpose=purpose, who=_who(), again=self.asked.again)
+        here.console.print(
+            f"opening the test part for {len(models)} models and {len(BASELINES)} baselines; "
+            "MiniRocket and DTW are compiled once on a machine, which takes a minute",
+            soft_wrap=True,
         )
-    return code, None if _open(store, name, keys) else ended
+        train = self.record.definition.train
+        request = Request(
+            data_sha256=self.record.data.sha256,
+            cache=str(here.cache),
+            folder=str(here.artifacts / name / planning.EVALUATE / f"test-{purpose[:12]}"),
+            models=models,
+            baselines={baseline.name: f"baseline-{i}.npy" for i, baseline in enumerate(BASELINES)},
+            classes=len(self.record.data.classes),
+            scaling=train.scaling,
+            threads=train.threads,
+        )
+        return look(request, self._say), opened
+
+    def _say(self, said: Said) -> None:
+        if said.name:
+            how = f"left out: {said.left_out}" if said.left_out else f"done in {duration(said.seconds)}"
+            self.here.console.print(f"test part: {said.name} {how}", soft_wrap=True)
+
+    def _seconds(self) -> dict[str, float]:
+        """Time with at least one training at work, of the search and of the two parts of the evaluation."""
+        names = {
+            "search": self.record.name,
+            **{part: planning.sibling_name(self.record.name, part) for part in (planning.EVALUATE, planning.REFIT)},
+        }
+        there = self.store.names()
+        return {
+            part: self.store.status(name).budget["hours"].used * 3600 for part, name in names.items() if name in there
+        }
 
 
-def _open(store: Store, name: str, keys: set[tuple[str, int]]) -> bool:
-    """Whether some of these trials have not ended."""
-    found = planning.by_key(store.trials(name))
-    return any(key not in found or found[key].state in ("waiting", "running") for key in keys)
+def _purpose(study: str, evaluation: Evaluation) -> str:
+    """Names what a test part is opened for: one evaluation has one winner, and its refits."""
+    return hashlib.sha256(json.dumps([study, evaluation.number, evaluation.created_at]).encode()).hexdigest()
 
 
-def _report(record: StudyRecord, evaluation: Evaluation, ranking: list[Ranked]) -> dict[str, Any]:
-    metric = record.definition.train.metric
-    return {
-        "study": record.name,
-        "evaluation": evaluation.number,
-        "metric": metric,
-        "asked": {"top": evaluation.plan.top, "seeds": len(evaluation.plan.seeds)},
-        "seeds": list(evaluation.plan.seeds),
-        "configurations": [described(ranked, record.spaces) for ranked in ranking],
-        "winner": ranking[0].configuration.key,
-        "comparison": comparison(ranking, metric),
-    }
+def _who() -> str:
+    try:
+        user = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a container that has a number and no name
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"
+
+
+def _described(opening: Opening) -> Report:
+    at = datetime.fromtimestamp(opening.opened_at, UTC).isoformat(timespec="seconds")
+    return {"study": opening.study, "who": opening.who, "at": at}

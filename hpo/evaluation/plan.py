@@ -93,6 +93,21 @@ def given_trials(plan: Plan) -> list[tuple[Given, Params]]:
     ]
 
 
+def refit_trials(plan: Plan, winner: Configuration, rates: tuple[float, ...] | None) -> list[tuple[Given, Params]]:
+    """The winner's refits with their parameters, one for each seed of the plan.
+
+    Args:
+        plan: of the evaluation.
+        winner: its configuration.
+        rates: see `TrialSpec.rates`. Another course makes other trials.
+    """
+    key = hashlib.sha256(json.dumps([winner.key, rates]).encode()).hexdigest()[:12]
+    return [
+        (Given(configuration=key, index=index, seed=seed, keep_model=True, rates=rates), winner.params)
+        for index, seed in enumerate(plan.seeds)
+    ]
+
+
 def by_key(trials: Sequence[TrialRecord]) -> Mapping[tuple[str, int], TrialRecord]:
     """The trials of a sibling by configuration and index of the seed; of several the last, which replaced a failure."""
     return {trial.given.key: trial for trial in trials if trial.given is not None}

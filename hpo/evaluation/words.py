@@ -3,14 +3,20 @@
 from collections.abc import Iterator
 from typing import Any
 
+from hpo.evaluation.baselines import MAJORITY
 from hpo.render import score
 
 Report = dict[str, Any]
+# Words for what separates two scores; never a verdict without them.
+INTERVAL = "95 % interval"
 
 
 def sentences(report: Report) -> list[str]:
-    """Everything that a reader must not miss, most important first."""
-    return [*_winner(report), *_comparison(report)]
+    """Everything that a reader must not miss, in the order in which it was found out."""
+    said = [*_winner(report), *_comparison(report)]
+    if report["test"] is None:
+        return [*said, *_untested(report)]
+    return [*said, *_test(report), *_openings(report), *_optimism(report), *_baselines(report)]
 
 
 def trial_name(configuration: dict[str, Any]) -> str:
@@ -24,18 +30,23 @@ def plus_minus(mean: float | None, sd: float | None) -> str:
     return score(mean) if sd is None else f"{score(mean)} +- {score(sd)}"
 
 
+def between(low: float | None, high: float | None) -> str:
+    """An interval."""
+    return "no interval" if low is None or high is None else f"{INTERVAL} {low:.4f} to {high:.4f}"
+
+
 def _winner(report: Report) -> Iterator[str]:
     winner = report["configurations"][0]
     validation = winner["validation"]
     yield (
         f"The winner is {trial_name(winner)} ({winner['model']}): validation {report['metric']} "
-        f"{plus_minus(validation['mean'], validation['sd'])} over {_seeds(validation['n'])}."
+        f"{plus_minus(validation['mean'], validation['sd'])} over {_count(validation['n'], 'seed')}."
     )
     if winner["lacking"]:
         yield f"{len(winner['lacking'])} of its trainings have no score: {', '.join(sorted(set(winner['lacking'])))}."
     asked, there = report["asked"]["top"], len(report["configurations"])
     if 1 < there < asked:
-        yield f"The search completed only {there} different configurations, {asked} were asked for."
+        yield f"The search completed only {there} different configurations; {asked} were asked for."
 
 
 def _comparison(report: Report) -> Iterator[str]:
@@ -45,14 +56,111 @@ def _comparison(report: Report) -> Iterator[str]:
         return
     runner_up = trial_name(report["configurations"][1])
     if found["low"] is None:
-        yield f"Whether it is better than {runner_up} cannot be said from {_seeds(found['n'])}."
+        yield f"Whether it is better than {runner_up} cannot be said from {_count(found['n'], 'seed')}."
         return
-    interval = f"by {found['mean']:.4f}, 95 % interval {found['low']:.4f} to {found['high']:.4f}, {_seeds(found['n'])}"
+    how = f"by {found['mean']:.4f}, {between(found['low'], found['high'])}, {_count(found['n'], 'common seed')}"
     if found["verdict"] == "better":
-        yield f"On validation it is better than the runner-up, {runner_up}: {interval}."
+        yield f"On validation it is better than the runner-up, {runner_up}: {how}."
     else:
-        yield f"On validation it is not distinguishable from the runner-up, {runner_up}: {interval}."
+        yield f"On validation it is not distinguishable from the runner-up, {runner_up}: {how}."
 
 
-def _seeds(n: int) -> str:
-    return "1 seed" if n == 1 else f"{n} seeds"
+def _untested(report: Report) -> Iterator[str]:
+    yield (
+        f"The test part was not opened: {report['why_no_test']}. So there is no honest figure here: "
+        "the validation part chose the winner, and is too kind to it."
+    )
+
+
+def _test(report: Report) -> Iterator[str]:
+    test, refit = report["test"], report["refit"]
+    interval = test["interval"]
+    how = (
+        f"for {_count(refit['epochs'], 'epoch')}, with the learning rates of the median run "
+        f"(trial {refit['as_trial']} of {report['study']}/evaluate)"
+        if refit["epochs"]
+        else "with the stopping part kept apart to end the epochs"
+    )
+    yield f"It was trained again on everything outside of the test part, {_count(refit['n'], 'time')}, {how}."
+    drawn = f"{_count(interval['units'], interval['over'].removesuffix('s'))} and {_count(interval['seeds'], 'seed')}"
+    yield (
+        f"On the test part ({_count(test['windows'], 'window')}) its {report['metric']} is "
+        f"{plus_minus(test['mean'], test['sd'])} over {_count(test['n'], 'seed')}; "
+        f"{between(interval['low'], interval['high'])}, by drawing {drawn} anew."
+    )
+
+
+def _openings(report: Report) -> Iterator[str]:
+    opened = report["test"]["openings"]
+    if len(opened) == 1:
+        yield "The test part was opened once, for this."
+        return
+    each = [f"{opening['study']}, {opening['who']}, {opening['at'][:16].replace('T', ' ')} UTC" for opening in opened]
+    yield (
+        f"The test part was opened {len(opened)} times: {'; '.join(each)}. Whoever has seen its scores before may have "
+        "chosen by them, so these figures are less honest than those of a first look."
+    )
+
+
+def _optimism(report: Report) -> Iterator[str]:
+    found, test = report["optimism"], report["test"]
+    validation = report["configurations"][0]["validation"]["mean"]
+    promised = ""
+    if found["search"] is not None:
+        search = report["configurations"][0]["search_value"]
+        promised = f"the search had promised {score(search)}, {_off(found['search'])}; "
+    yield (
+        f"Optimism: {promised}over fresh seeds validation says {score(validation)}, {_off(found['validation'])}; "
+        f"the test says {score(test['mean'])}."
+    )
+    if found["beyond"]:
+        yield (
+            "Validation promises more than chance explains: its mean lies outside of the test score's interval. "
+            "The validation part is not like the test part. Look for other people or conditions in the test part, for "
+            "windows of one recording in several parts (split.by), and for a leak: a channel that knows the label."
+        )
+
+
+def _baselines(report: Report) -> Iterator[str]:
+    if not report["against"]:
+        return
+    best = report["against"][0]
+    words = {
+        "better": "The winner beats the best baseline, {}.",
+        "worse": "The winner does not beat the best baseline, {}: the baseline is better.",
+        "not distinguishable": "The winner does not beat the best baseline, {}: they are not distinguishable.",
+    }
+    yield words[best["verdict"]].format(f"{best['name']} ({_difference(best)})")
+    yield from _majority(report)
+
+
+def _majority(report: Report) -> Iterator[str]:
+    found = next((row for row in report["against"] if row["name"] == MAJORITY), None)
+    if found is None:
+        return
+    others = [row["name"] for row in report["baselines"] if row.get("over_majority", {}).get("verdict") == "better"]
+    if found["verdict"] == "better":
+        yield f"It has learnt something: it beats always saying the most frequent class ({_difference(found)})."
+    elif others:
+        yield (
+            f"It does not beat always saying the most frequent class ({_difference(found)}); "
+            f"{' and '.join(others)} did."
+        )
+    else:
+        yield (
+            "Nothing here beats always saying the most frequent class, neither the winner "
+            f"({_difference(found)}) nor a baseline."
+        )
+
+
+def _difference(row: Report) -> str:
+    apart = f"difference {row['difference']:+.4f}, {between(row['low'], row['high'])}"
+    return f"{row['metric']} {score(row['score'])}, {apart}"
+
+
+def _off(optimism: float) -> str:
+    return f"{abs(optimism):.4f} {'too good' if optimism > 0 else 'too modest'}"
+
+
+def _count(n: int, what: str) -> str:
+    return f"1 {what}" if n == 1 else f"{n} {what}s"

@@ -4,7 +4,7 @@ from hpo.store.address import has_password, redacted, without_password
 from hpo.store.catalogue import Store
 from hpo.store.claims import Claims
 from hpo.store.connect import on_server
-from hpo.store.evaluations import Evaluations, give
+from hpo.store.evaluations import Evaluations, give, open_once, openings, refuse_second
 from hpo.store.overview import pareto, ranked
 from hpo.store.records import (
     Best,
@@ -15,6 +15,7 @@ from hpo.store.records import (
     Evaluation,
     Given,
     Idle,
+    Opening,
     Orders,
     Over,
     Plan,
@@ -36,6 +37,7 @@ __all__ = [
     "Evaluations",
     "Given",
     "Idle",
+    "Opening",
     "Orders",
     "Over",
     "Plan",
@@ -48,8 +50,11 @@ __all__ = [
     "give",
     "has_password",
     "on_server",
+    "open_once",
+    "openings",
     "pareto",
     "ranked",
     "redacted",
+    "refuse_second",
     "without_password",
 ]

@@ -1,17 +1,21 @@
 """What `hpo evaluate` keeps: its plans and findings, the trials that it gives out, and who opened which test part."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Update, insert, select, update
 
+from hpo.errors import UsageError
 from hpo.space import Params, Space
 from hpo.store import tables
 from hpo.store.catalogue import Store
 from hpo.store.connect import quiet_optuna
 from hpo.store.overview import GIVEN
-from hpo.store.records import DataRecord, Evaluation, Given, Plan, StudyRecord
+from hpo.store.records import DataRecord, Evaluation, Given, Opening, Plan, StudyRecord
 from hpo.study import StudyDef
+
+OPENINGS = "TEST-PARTS"  # a lock that is no study's: their names have no capitals
 
 
 def give(
@@ -94,3 +98,60 @@ class Evaluations:
     def _row(self, number: int) -> Update:
         columns = tables.evaluations.c
         return update(tables.evaluations).where(columns.study_id == self._record.study_id, columns.number == number)
+
+
+def openings(store: Store, test_sha256: str) -> list[Opening]:
+    """Everybody who ever opened this test part, first to last."""
+    columns = tables.openings.c
+    query = select(tables.openings).where(columns.test_sha256 == test_sha256).order_by(columns.number)
+    with store.rdb.engine.begin() as connection:
+        rows = connection.execute(query).mappings().all()
+    return [Opening.model_validate({k: v for k, v in row.items() if k != "test_sha256"}) for row in rows]
+
+
+def refuse_second(before: Sequence[Opening], purpose: str) -> None:
+    """Refuses a second look at a test part.
+
+    Args:
+        before: who opened it.
+        purpose: what for; the same purpose may finish what it began.
+
+    Raises:
+        UsageError: somebody opened it for another purpose.
+    """
+    if before and all(opening.purpose != purpose for opening in before):
+        last = before[-1]
+        when = datetime.fromtimestamp(last.opened_at, UTC).strftime("%Y-%m-%d %H:%M UTC")
+        raise UsageError(
+            f"this test part was opened before, by study {last.study!r} ({last.who}, {when}): a second look at the "
+            "same test part, even under another name, is no longer an honest figure. --no-test ranks on validation "
+            "alone; --again opens it once more, and every report will say so"
+        )
+
+
+def open_once(store: Store, test_sha256: str, *, study: str, purpose: str, who: str, again: bool) -> list[Opening]:
+    """Records that the test part is being opened, before anybody reads it. Returns all openings, this one included.
+
+    The same purpose is recorded once: a look that was killed may be finished.
+
+    Args:
+        store: the database.
+        test_sha256: of the test part.
+        study: on whose behalf. purpose: hash of what is to be scored. who: user and host.
+        again: although it was opened before.
+
+    Raises:
+        UsageError: it was opened before, for another purpose.
+    """
+    with store.lock(OPENINGS).hold():
+        before = openings(store, test_sha256)
+        if any(opening.purpose == purpose for opening in before):
+            return before
+        if not again:
+            refuse_second(before, purpose)
+        with store.rdb.engine.begin() as connection:
+            opening = Opening(
+                number=len(before), study=study, purpose=purpose, who=who, opened_at=store.now(connection)
+            )
+            connection.execute(insert(tables.openings).values(test_sha256=test_sha256, **opening.model_dump()))
+        return [*before, opening]

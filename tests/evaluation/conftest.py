@@ -35,7 +35,7 @@ class Searched:
         work_off(Claims(self.store, "s", "a", FAST))
 
     def arguments(self, *args: str) -> list[str]:
-        """The command line of an evaluation."""
+        """The command line of an evaluation that ranks only: nothing is trained, so there is nothing to test."""
         places = {
             "storage": f"sqlite:///{self.folder / 'hpo.db'}",
             "artifacts": str(self.folder / "artifacts"),
@@ -43,7 +43,13 @@ class Searched:
             "lease": str(FAST.lease),
             "renew": str(FAST.renew),
         }
-        return ["evaluate", "s", *args, *(word for name, value in places.items() for word in (f"--{name}", value))]
+        return [
+            "evaluate",
+            "s",
+            "--no-test",
+            *args,
+            *(word for name, value in places.items() for word in (f"--{name}", value)),
+        ]
 
     def plan(self, **plan: object) -> None:
         """What the children of evaluations started after this do."""

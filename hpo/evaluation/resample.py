@@ -1,0 +1,131 @@
+"""Intervals of test scores that respect what was drawn: subjects (or windows) and seeds. Pure.
+
+The bootstrap draws both anew at once, with replacement: whole groups where there are groups, because the windows of one
+person say nearly the same, else windows; and training seeds. Of few groups or seeds its percentiles are too narrow, for
+the same reason for which a mean of few values needs Student's t and n - 1 (Hesterberg 2015, "What Teachers Should Know
+About the Bootstrap", https://arxiv.org/abs/1411.5279, on its narrowness bias). So they are stretched by as much as t is
+wider than the normal distribution, with the degrees of freedom that Satterthwaite (1946) gives a sum of variances.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpo.evaluation.compare import LEVEL
+from hpo.scores import score_of
+
+Labels = NDArray[np.int64]
+Probabilities = NDArray[np.float32]
+Draws = NDArray[np.float64]
+
+DRAWS = 2000
+TAIL = (1 - LEVEL) / 2
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Where the true value lies in 95 % of such evaluations.
+
+    Attributes:
+        low, high: None where nothing can be said: a single group, a single window.
+        over: what was drawn: "groups" or "windows".
+        units: how many of these there are. seeds: how many trained models.
+    """
+
+    low: float | None
+    high: float | None
+    over: str
+    units: int
+    seeds: int
+
+
+class Resampled:
+    """Scores of several predictors on the same draws of windows, so that they can be compared pair by pair.
+
+    Args:
+        y, groups: of the windows, (n,).
+        predictors: name -> probabilities of each of its models, (n, classes); a baseline has one.
+        metric: which score.
+        draws: how often. seed: of the draws.
+    """
+
+    def __init__(
+        self,
+        y: Labels,
+        groups: Labels | None,
+        predictors: Mapping[str, Sequence[Probabilities]],
+        metric: str,
+        *,
+        draws: int = DRAWS,
+        seed: int = 0,
+    ) -> None:
+        self._most = math.inf if metric == "loss" else 1.0
+        self._over = "windows" if groups is None else "groups"
+        self._units = len(y) if groups is None else len(np.unique(groups))
+        self._seeds = {name: len(models) for name, models in predictors.items()}
+        self._scores = {name: np.array([score_of(metric, y, p) for p in models]) for name, models in predictors.items()}
+        rng = np.random.default_rng(seed)
+        self._draws: dict[str, Draws] = {name: np.full(draws, np.nan) for name in predictors}
+        for number, windows in enumerate(_windows(rng, y, groups, draws)):
+            for name, models in predictors.items():
+                chosen, times = np.unique(rng.integers(len(models), size=len(models)), return_counts=True)
+                scores = [score_of(metric, y[windows], models[i][windows]) for i in chosen]
+                self._draws[name][number] = np.average(scores, weights=times)
+
+    def mean(self, name: str) -> Interval:
+        """Of a predictor's mean score over its seeds."""
+        return self._interval(self._draws[name], [name])
+
+    def difference(self, name: str, other: str) -> Interval:
+        """Of how much higher the first one's mean score is."""
+        return self._interval(self._draws[name] - self._draws[other], [name, other])
+
+    def _interval(self, draws: Draws, names: Sequence[str]) -> Interval:
+        # a draw may lack what the metric needs: a second class, say
+        usable = draws[np.isfinite(draws)]
+        seeds = max(self._seeds[name] for name in names)
+        if self._units < 2 or len(usable) < len(draws) / 2:
+            return Interval(None, None, self._over, self._units, seeds)
+        by_seeds = [(float(self._scores[n].var(ddof=1)), self._seeds[n]) for n in names if self._seeds[n] > 1]
+        stretch = _stretch(_freedom(float(usable.var(ddof=1)), by_seeds, self._units))
+        middle = float(self._scores[names[0]].mean()) - sum(float(self._scores[name].mean()) for name in names[1:])
+        low, high = (middle + stretch * (end - middle) for end in np.quantile(usable, [TAIL, 1 - TAIL]))
+        least, most = (0.0, self._most) if len(names) == 1 else (-self._most, self._most)
+        return Interval(max(float(low), least), min(float(high), most), self._over, self._units, seeds)
+
+
+def _windows(rng: np.random.Generator, y: Labels, groups: Labels | None, draws: int) -> Iterator[NDArray[np.intp]]:
+    """Indices of the windows of each draw."""
+    if groups is None:
+        for _ in range(draws):
+            yield rng.integers(len(y), size=len(y))
+        return
+    members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
+    for _ in range(draws):
+        yield np.concatenate([members[i] for i in rng.integers(len(members), size=len(members))])
+
+
+def _freedom(variance: float, by_seeds: Sequence[tuple[float, int]], units: int) -> float:
+    """Degrees of freedom of a variance that is the sum of that between units and that between seeds.
+
+    Args:
+        variance: of the draws.
+        by_seeds: variance of the scores over the seeds of one predictor, and how many they are.
+        units: groups or windows.
+    """
+    parts = [(between / n, n - 1) for between, n in by_seeds]
+    of_seeds = sum(part * n / (n + 1) for part, n in parts)  # what a bootstrap of n + 1 sees of it
+    of_units = max(0.0, variance - of_seeds)
+    parts.append((of_units, units - 1))
+    below = sum(part**2 / n for part, n in parts)
+    return sum(part for part, _ in parts) ** 2 / below if below > 0 else units - 1
+
+
+def _stretch(freedom: float) -> float:
+    """How much wider than the normal distribution says an interval of a mean is, and than n rather than n - 1 says."""
+    from scipy import stats  # not at the top: it takes a while, and only who evaluates needs it
+
+    return float(math.sqrt((freedom + 1) / freedom) * stats.t.ppf(1 - TAIL, freedom) / stats.norm.ppf(1 - TAIL))

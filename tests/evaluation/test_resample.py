@@ -1,0 +1,100 @@
+"""Intervals over people and seeds: they cover what they promise, and are as wide as what was drawn is few."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from hpo.evaluation.resample import Resampled
+
+Floats = NDArray[np.float32]
+WINDOWS = 10  # of one person
+
+
+def predicted(right: NDArray[np.bool_]) -> Floats:
+    """Probabilities of two classes for windows of class 1, right or wrong."""
+    return np.stack([~right, right], axis=1).astype(np.float32)
+
+
+def worlds(groups: int, seeds: int, between: float, draws: int) -> Iterator[list[Floats]]:
+    """Models that are right in 0.7 of all windows, more with some people than with others, and mostly in the same."""
+    rng = np.random.default_rng(1)
+    for _ in range(draws):
+        hard = rng.random(groups * WINDOWS) - np.repeat(rng.normal(0, between, size=groups), WINDOWS)
+        yield [predicted(hard + rng.normal(0, 0.05) < 0.7) for _ in range(seeds)]
+
+
+@pytest.mark.parametrize(("groups", "between"), [(4, 0.1), (9, 0.15)])
+def test_the_interval_covers_the_truth(groups: int, between: float) -> None:
+    """In about 95 of 100 such evaluations, even of very few people: plain percentiles would in 83 and in 91."""
+    y = np.ones(groups * WINDOWS, dtype=np.int64)
+    people = np.repeat(np.arange(groups), WINDOWS)
+    hits = 0
+    for models in worlds(groups, 3, between, 150):
+        found = Resampled(y, people, {"m": models}, "accuracy", draws=100).mean("m")
+        assert found.low is not None
+        assert found.high is not None
+        hits += found.low <= 0.7 <= found.high
+    assert 0.9 <= hits / 150 <= 0.98
+
+
+def test_people_are_drawn_whole() -> None:
+    """Where a person's windows are all right or all wrong, the interval is far wider than windows alone would say."""
+    right = np.repeat([True, False, True, True, False, True, True, True], 20)
+    y, people = np.ones(160, dtype=np.int64), np.repeat(np.arange(8), 20)
+    by_people = Resampled(y, people, {"m": [predicted(right)]}, "accuracy", draws=500).mean("m")
+    by_windows = Resampled(y, None, {"m": [predicted(right)]}, "accuracy", draws=500).mean("m")
+    assert (by_people.over, by_people.units) == ("groups", 8)
+    assert (by_windows.over, by_windows.units) == ("windows", 160)
+    widths = [(i.high or 0) - (i.low or 0) for i in (by_people, by_windows)]
+    assert widths[0] > 3 * widths[1]
+
+
+def test_seeds_widen_it() -> None:
+    """Models that differ from seed to seed leave more open than equal ones with the same mean."""
+    rng = np.random.default_rng(0)
+    y = np.ones(400, dtype=np.int64)
+    alike = [predicted(rng.random(400) < 0.7) for _ in range(3)]
+    apart = [predicted(rng.random(400) < p) for p in (0.5, 0.7, 0.9)]
+    widths = []
+    for models in (alike, apart):
+        found = Resampled(y, None, {"m": models}, "accuracy", draws=500).mean("m")
+        widths.append((found.high or 0) - (found.low or 0))
+    assert widths[1] > 2 * widths[0]
+
+
+def test_differences_are_paired() -> None:
+    """Two that are right and wrong together differ by nothing, however much both depend on the windows drawn."""
+    rng = np.random.default_rng(0)
+    right = rng.random(100) < 0.6
+    better = right.copy()
+    better[np.flatnonzero(~right)[:20]] = True
+    y = np.ones(100, dtype=np.int64)
+    resampled = Resampled(
+        y, None, {"a": [predicted(better)], "b": [predicted(right)], "c": [predicted(right)]}, "accuracy", draws=500
+    )
+    same = resampled.difference("b", "c")
+    assert (same.low, same.high) == (0.0, 0.0)
+    found = resampled.difference("a", "b")
+    assert 0 < (found.low or 0) < 0.2 < (found.high or 0) < 0.35
+
+
+def test_what_cannot_be_said_is_not_said() -> None:
+    """One person alone has no interval; nor has a metric that most draws cannot compute."""
+    y = np.array([0, 1] * 10)
+    p = predicted(np.ones(20, dtype=bool))
+    alone = Resampled(y, np.zeros(20, dtype=np.int64), {"m": [p]}, "accuracy", draws=50).mean("m")
+    assert (alone.low, alone.high) == (None, None)
+    people = np.repeat([0, 1], 10)
+    y = np.repeat([0, 1], 10)
+    ranked = Resampled(y, people, {"m": [p]}, "auroc", draws=50).mean("m")
+    assert ranked.low is None or ranked.low == ranked.high, "half of the draws have one class only"
+
+
+def test_it_is_the_same_every_time() -> None:
+    """The draws have a seed of their own."""
+    y = np.array([0, 1] * 20)
+    p = np.random.default_rng(0).random((40, 2)).astype(np.float32)
+    first, second = (Resampled(y, None, {"m": [p]}, "loss", draws=50).mean("m") for _ in range(2))
+    assert first == second
