@@ -161,10 +161,15 @@ def _first_text(column: Any, name: str) -> str:
 
 def _column(column: Any) -> Column:
     category = column.astype("category").cat
-    texts = np.array([str(text).strip() for text in category.categories], dtype=np.str_)
+    texts = np.array([_text(value) for value in category.categories], dtype=np.str_)
     sorted_texts, codes = np.unique(np.append(texts, ""), return_inverse=True)
     # pandas says -1 where nothing is, and that is the "" appended last
     return Column(codes.astype(np.int64)[category.codes.to_numpy()], sorted_texts)
+
+
+def _text(value: Any) -> str:
+    """A value as a csv file would have it: 3.0, into which a gap turns a 3 in a column of whole numbers, is 3."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
 
 
 def _times(column: Any) -> NDArray[np.float64] | NDArray[np.str_]:

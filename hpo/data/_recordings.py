@@ -31,16 +31,21 @@ def to_raw(options: LongTable, rows_of: Callable[[Path, Sequence[str] | None], t
     """
     path, *more = options.files()
     name = path.stem
-    channels, train = rows_of(path, None)
-    test = rows_of(more[0], channels)[1] if more else None
-    if "part" in train.columns:
-        held_out = _is(train.columns["part"], "test", name)
-        test = train.only(held_out) if held_out.any() else None
-        train = train.only(~held_out)
+    channels, rows = rows_of(path, None)
+    parts = {"train": _sorted(name, rows)}
+    if more:
+        parts["test"] = _sorted(f"{name}, test part", rows_of(more[0], channels)[1])
+    if "part" in rows.columns:
+        (rows, runs), held_out = parts["train"], _is(parts["train"][0].columns["part"], "test", name)
+        parts = {"train": (rows.only(~held_out), runs[~held_out])}
+        if held_out.any():
+            parts["test"] = rows.only(held_out), runs[held_out]
     notes: list[str] = []
-    first = _samples(options, f"{name}, train part", channels, train, notes)
-    second = None if test is None else _samples(options, f"{name}, test part", channels, test, notes)
-    return Raw(name, first, second, channels, notes=notes)
+    found = {
+        part: _samples(options, f"{name}, {part} part", channels, rows, runs, notes)
+        for part, (rows, runs) in parts.items()
+    }
+    return Raw(name, found["train"], found.get("test"), channels, notes=notes)
 
 
 def _is(parts: Column, part: str, name: str) -> NDArray[np.bool_]:
@@ -52,23 +57,35 @@ def _is(parts: Column, part: str, name: str) -> NDArray[np.bool_]:
     return np.asarray((texts == part)[parts.codes], dtype=np.bool_)
 
 
-def _samples(options: LongTable, where: str, channels: Sequence[str], rows: Rows, notes: list[str]) -> RawPart:
+def _sorted(where: str, rows: Rows) -> tuple[Rows, IntArray]:
+    """The rows by series and time, and the run that each of them is in, int64 (rows,).
+
+    A run is a piece of a recording of one group and one part: a window of two people, or of two parts, would be
+    neither's. Runs are told apart before any row is left out, so that what lay apart never becomes neighbours.
+    """
     if not len(rows.values):
         raise DataError(f"{where}: there are no rows")
     for role in ("series", "group"):
         if role in rows.columns and (lost := int((rows.columns[role].texts == "")[rows.columns[role].codes].sum())):
             raise DataError(f"{where}: {lost} rows have no {role}")
     rows = rows.only(_order(where, rows))
-    count = len(rows.values)
-    # a window of two people, or of two parts, would be neither's
-    starts = segment_starts(*(rows.columns[r].codes for r in ("series", "group", "part") if r in rows.columns))
-    block = blocks(starts, count, options.blocks)
-    found = cut(np.union1d(starts, segment_starts(block)), count, options.length, options.stride)
+    borders = np.zeros(len(rows.values), dtype=np.int64)
+    borders[segment_starts(*(rows.columns[r].codes for r in ("series", "group", "part") if r in rows.columns))] = 1
+    return rows, np.cumsum(borders)
+
+
+def _samples(
+    options: LongTable, where: str, channels: Sequence[str], rows: Rows, runs: IntArray, notes: list[str]
+) -> RawPart:
+    if not len(runs):
+        raise DataError(f"{where}: there are no rows")
+    block = blocks(segment_starts(runs), len(runs), options.blocks)
+    found = cut(segment_starts(runs, block), len(runs), options.length, options.stride)
     labels = _labels(options, rows.columns["label"], found)
     kept = labels != ""
     _tell(options, where, found, int((~kept).sum()), notes)
     if not kept.any():
-        raise DataError(f"{where}: no sample is left of {count} rows; see length and label_rule")
+        raise DataError(f"{where}: no sample is left of {len(runs)} rows; see length and label_rule")
     begins, ends = found.begins[kept], found.ends[kept]
 
     series = rows.columns["series"].at(begins)
@@ -77,7 +94,6 @@ def _samples(options: LongTable, where: str, channels: Sequence[str], rows: Rows
     folds = None
     if "part" in rows.columns and (validating := _is(rows.columns["part"], "validation", where)).any():
         folds = np.where(validating[begins], 0, -1)
-    overlap = options.length is not None and (options.stride or options.length) < options.length
     groups: Texts | None = None
     if "group" in rows.columns:
         groups = rows.columns["group"].at(begins)
@@ -85,6 +101,7 @@ def _samples(options: LongTable, where: str, channels: Sequence[str], rows: Rows
         groups = np.array([f"{s} block {b}" for s, b in zip(series, block[begins], strict=True)], dtype=np.str_)
     elif options.length is not None:
         groups = series
+    overlap = options.length is not None and (options.stride or options.length) < options.length
     return RawPart(x, labels[kept], groups, folds, found.segments[kept] if overlap else None)
 
 

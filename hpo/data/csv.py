@@ -57,6 +57,7 @@ def _rows(options: Options, path: Path, channels: Sequence[str] | None) -> tuple
             frame = pandas.read_csv(
                 path,
                 **common,
+                low_memory=False,  # else a column may get another type in each piece of the file
                 index_col=False,  # else a line that is longer than the header would shift all columns
                 dtype=dict.fromkeys(others.values(), "category") | ({others["time"]: str} if "time" in others else {}),
                 keep_default_na=False,

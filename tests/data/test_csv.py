@@ -94,6 +94,15 @@ def test_no_window_crosses_a_border(tmp_path: Path) -> None:
     assert data.train.recordings.tolist() == [0, 0, 0, 1, 1, 1]
 
 
+def test_what_lies_apart_stays_apart(tmp_path: Path) -> None:
+    """Where the test part lies within a recording, no window of the training part reaches from before it to after."""
+    rows = [f"r,{k},{k},{k},ben,{k % 2},{'test' if 5 <= k < 9 else 'train'}" for k in range(14)]
+    data = own(tmp_path, rows, HEADER + ",part", part="part", length=3, stride=1)
+    assert data.train.x[:, 0, 0].tolist() == [0, 1, 2, 9, 10, 11]
+    assert data.test is not None
+    assert data.test.x[:, 0, 0].tolist() == [5, 6]
+
+
 def test_parts(tmp_path: Path) -> None:
     """A column says what is the test part, and what is the validation part of a predefined split."""
     part_of = {"r0": "train", "r1": "Validation", "r7": "test"}
@@ -168,7 +177,7 @@ def test_other_ways_to_write_it(tmp_path: Path) -> None:
     ("rows", "keys", "message"),
     [
         ("", {}, r"own\.csv is empty"),
-        (HEADER + "\n", {}, "own, train part: there are no rows"),
+        (HEADER + "\n", {}, "own: there are no rows"),
         (ROWS, {"label": "wat"}, "no column 'wat'; did you mean 'what'"),
         (ROWS, {"channels": ["x", "z"]}, "no column 'z'; known: id"),
         (HEADER.replace("y", "x") + "\n" + ROWS[0], {}, "two columns are called 'x'"),
@@ -220,6 +229,7 @@ def test_parquet_is_the_same(tmp_path: Path) -> None:
     frame = pd.read_csv(tmp_path / "own.csv")
     frame["t"] = pd.to_datetime(frame["t"], unit="s")
     frame["what"] = frame["what"].astype("category")
+    frame["id"] = frame["id"].str[1:].astype(float)
     frame.to_parquet(tmp_path / "own.parquet")
     place = {"path": str(tmp_path / "own.parquet"), "test_path": str(tmp_path / "own.parquet")}
     again = read(parquet.Options(**(ROLES | keys | place)))
