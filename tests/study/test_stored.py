@@ -15,7 +15,8 @@ from hpo.study import StudyDef, differences, digest, from_json, load, to_json
 from tests.study.files import EXAMPLE, REMOVE, SHORTEST, changed, write
 
 PLACES = [
-    "name", "data", "data/source", "data/path", "split", "split/by", "split/folds", "model", "model/family", "space",
+    "name", "data", "data/source", "data/path", "data/missing", "split", "split/by", "split/folds",
+    "split/repeats", "model", "model/family", "space",
     "space/units", "space/lstm", "search", "search/sampler", "search/pruner", "train", "train/metric",
     "train/max_epochs", "budget", "budget/trials", "budget/hours", "notify", "x",
 ]  # fmt: skip
@@ -47,6 +48,7 @@ _budgets = st.fixed_dictionaries(
         "retries": st.integers(0, 9), "max_consecutive_failures": st.integers(1, 9),
     },
 )  # fmt: skip
+_splits = {"stopping": st.floats(0, 0.49), "seed": st.integers(0, 2**32 - 1)}
 _files = st.fixed_dictionaries(
     {
         "name": st.from_regex(r"[a-z0-9][a-z0-9._-]{0,63}", fullmatch=True),
@@ -54,10 +56,16 @@ _files = st.fixed_dictionaries(
             {"source": "bundled", "name": "BasicMotions"},
             {"source": "uci_har", "path": 'data/"odd" \\ földer'},
             {"source": "ucr", "path": "data", "name": "Earthquakes"},
+            {"source": "npz", "path": "own.npz", "missing": "interpolate"},
+            {"source": "csv", "path": "a.csv", "label": "y", "channels": ["a", "b"], "length": 9, "label_rule": "pure"},
+            {"source": "parquet", "path": "a", "test_path": "b", "label": "y", "length": 9, "stride": 3, "blocks": 2},
         ]),
-        "split": st.fixed_dictionaries(
-            {"by": st.sampled_from(["group", "stratified"])},
-            optional={"folds": st.integers(1, 9), "stopping": st.floats(0, 0.49), "seed": st.integers(0, 2**32 - 1)},
+        "split": st.one_of(
+            st.fixed_dictionaries(
+                {"by": st.sampled_from(["group", "stratified"])},
+                optional={"folds": st.integers(1, 9), "repeats": st.integers(1, 9), **_splits},
+            ),
+            st.fixed_dictionaries({"by": st.sampled_from(["leave-one-group-out", "predefined"])}, optional=_splits),
         ),
         "model": st.fixed_dictionaries(
             {"family": st.one_of(st.just("lstm"), st.permutations(["lstm", "conv_lstm", "lstm_fcn"]))},
