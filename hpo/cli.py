@@ -74,15 +74,30 @@ def check(study_file: Path, cache: Path, sizes: bool, as_json: bool) -> None:
 @study_file_argument
 @option("--workers", type=click.IntRange(min=1), help="Trials at a time.  [default: GPUs, else cores / threads]")
 @option("--on", type=click.Choice(names("launch")), default="local", show_default=True, help="Where to work.")
+@option(
+    "--enqueue", type=click.Path(path_type=Path), multiple=True, help="File of hpo export: try these settings first."
+)
+@option("--from", "studies", envvar="HPO_LAUNCH_FROM", multiple=True, help="Other study: learn from its trials.")
 @worker_options
 @option("--dry-run", is_flag=True, help="Print the plan and change nothing but the data cache.")
-def launch(study_file: Path, workers: int | None, on: str, dry_run: bool, **wishes: Any) -> None:
+def launch(
+    study_file: Path,
+    workers: int | None,
+    on: str,
+    enqueue: tuple[Path, ...],
+    studies: tuple[str, ...],
+    dry_run: bool,
+    **wishes: Any,
+) -> None:
     """Creates or resumes a study and works on it until its budget has ended.
 
     Ctrl-C finishes what runs and leaves; a second Ctrl-C leaves at once. Run the same command again and it goes on
     where it stopped; run it twice at once and the second one adds its slots.
+
+    A study can begin with what is known: --enqueue best.json tries the settings of a file first, --from OLD_STUDY lets
+    the sampler learn from the trials of another study. Both may be given several times.
     """
-    from hpo import checking, launching
+    from hpo import checking, knowledge, launching
     from hpo import launch as launchers
     from hpo.prepare import prepare
 
@@ -91,14 +106,15 @@ def launch(study_file: Path, workers: int | None, on: str, dry_run: bool, **wish
     for warning in prepared.warnings:
         log.warning("warning: %s", warning)
     wish = _wish(prepared.definition.name, workers, prepared.definition.train.threads, **wishes)
+    known = knowledge.gather(prepared, wish.storage, enqueue, studies)
     if dry_run:
         plan = launchers.get(on).plan(wish)
         console().print(checking.table(checking.plan(prepared, sizes=False)))
-        for line in plan.lines:
+        for line in (*known.lines, *plan.lines):
             click.echo(line)
         click.echo(plan.script, nl=False)
         return
-    code = launching.run(prepared, on, wish, console(err=True))
+    code = launching.run(prepared, on, wish, console(err=True), known)
     _finish(prepared.definition.name, wish.storage, code)
 
 

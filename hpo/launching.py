@@ -13,6 +13,7 @@ from hpo import data, versions
 from hpo import launch as launchers
 from hpo.errors import MissingExtra, StorageError
 from hpo.export import export
+from hpo.knowledge import Knowledge
 from hpo.launch import Plan, Wish, local
 from hpo.live import Watch
 from hpo.prepare import Prepared
@@ -22,8 +23,15 @@ from hpo.store import Store, on_server
 log = logging.getLogger(__name__)
 
 
-def run(prepared: Prepared, place: str, wish: Wish, console: Console) -> int:
+def run(prepared: Prepared, place: str, wish: Wish, console: Console, known: Knowledge) -> int:
     """Creates or resumes the study, starts its workers, shows progress until they leave. Returns the exit code.
+
+    Args:
+        prepared: the study.
+        place: where its workers run, a module of hpo/launch.
+        wish: how many, with what.
+        console: takes the progress.
+        known: what the study is given; nothing of it is given twice.
 
     Raises:
         MissingExtra, StorageError: no trial could end well here; nothing was created.
@@ -38,8 +46,15 @@ def run(prepared: Prepared, place: str, wish: Wish, console: Console) -> int:
         if place == "local" and name in store.names():
             _refuse_mixed(store, wish)
         used = versions.installed(prepared.spaces)
-        _, new = store.create(prepared.definition, spaces=prepared.spaces, data=prepared.record, versions=used)
-        for line in (_greeting(store, name, new), *to_start.lines):
+        _, new = store.create(
+            prepared.definition,
+            spaces=prepared.spaces,
+            data=prepared.record,
+            versions=used,
+            starts=known.starts,
+        )
+        store.learn(name, known.priors)
+        for line in (_greeting(store, name, new), *known.lines, *to_start.lines):
             console.print(line, soft_wrap=True)
         with Store(storage, read_only=True) as beside, Watch(beside, name, console):
             return launchers.get(place).start(to_start, store)

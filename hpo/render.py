@@ -152,6 +152,8 @@ def status_table(status: Status) -> RenderableType:
         table.add_row("ended", f"{n} x {cause}")
     if status.repeated:
         table.add_row("repeated", f"{status.repeated} answered from the record, not trained")
+    for name, n in status.prior.items():
+        table.add_row("knows", f"{n} trials of study {name}")
     for worker in status.workers:
         if worker.alive:
             table.add_row("worker", f"{worker.host}, pid {worker.pid}, {worker.slots} slots")

@@ -6,7 +6,7 @@ Knows neither Optuna nor the families: the default spaces come in as values.
 from collections.abc import Container, Mapping
 
 from hpo.errors import StudyFileError, nearest
-from hpo.space import Choice, Domain, Fixed, Float, Int, Params, Scalar, Space, clip, order, same
+from hpo.space import Choice, Domain, Fixed, Float, Int, Params, Scalar, Space, clip, holds, order, same
 from hpo.study_space import Choices, Entry, FamilySpace, Item, Range, Value
 from hpo.study_table import shown
 from hpo.training import TRAINING
@@ -224,9 +224,9 @@ def _conditions(user: Mapping[str, Entry], space: Space, wrong: Container[str], 
             if parent not in space:
                 problems.append(f"{key}: no such hyperparameter; {nearest(parent, space)}")
                 continue
-            impossible = [shown(v) for v in values if not _holds(space[parent], v)]
+            impossible = [shown(v) for v in values if not holds(space[parent], v)]
             if impossible and parent not in wrong:
-                problems.append(f"{key}: got {', '.join(impossible)}; {parent} is {_words(space[parent])}")
+                problems.append(f"{key}: got {', '.join(impossible)}; {parent} is {words(space[parent])}")
     try:
         order(space)
     except ValueError as error:
@@ -238,19 +238,8 @@ def _conditions(user: Mapping[str, Entry], space: Space, wrong: Container[str], 
     return problems
 
 
-def _holds(domain: Domain, value: Scalar) -> bool:
-    match domain:
-        case Fixed():
-            return same(value, domain.default)
-        case Choice():
-            return any(same(value, v) for v in domain.values)
-        case Float():
-            return type(value) in (int, float) and domain.low <= float(value) <= domain.high
-        case Int():
-            return type(value) is int and value in range(domain.low, domain.high + 1, domain.step)
-
-
-def _words(domain: Domain) -> str:
+def words(domain: Domain) -> str:
+    """What the domain holds, as it follows "it is"."""
     match domain:
         case Fixed():
             return f"fixed at {shown(domain.default)}"

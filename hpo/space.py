@@ -117,6 +117,19 @@ def clip(domain: Domain, value: Scalar) -> Scalar:
             return domain.low + min(max(round((float(value) - domain.low) / domain.step), 0), most) * domain.step
 
 
+def holds(domain: Domain, value: Scalar) -> bool:
+    """Whether the value lies in the domain; whole numbers lie in a range of decimal ones, but not the other way."""
+    match domain:
+        case Fixed():
+            return same(value, domain.default)
+        case Choice():
+            return any(same(value, v) for v in domain.values)
+        case Float():
+            return type(value) in (int, float) and domain.low <= float(value) <= domain.high
+        case Int():
+            return type(value) is int and value in range(domain.low, domain.high + 1, domain.step)
+
+
 def order(space: Space) -> list[str]:
     """Names of `space` with every parent before its children.
 

@@ -11,8 +11,10 @@ from typing import Protocol, cast
 
 import numpy as np
 from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial
 
 from hpo import folders
+from hpo.samplers._taught import Taught
 from hpo.search import Spaces
 from hpo.space import Scalar
 from hpo.study import StudyDef
@@ -61,6 +63,16 @@ def names() -> list[str]:
 def get(name: str) -> Sampler:
     """The sampler of that name, one of `names`."""
     return cast(Sampler, import_module(f"{__name__}.{name}"))
+
+
+def learns(name: str) -> bool:
+    """Whether a sampler learns from trials that it did not propose itself; its module says so by `LEARNS = True`."""
+    return bool(getattr(get(name), "LEARNS", False))
+
+
+def taught(inner: BaseSampler, prior: Sequence[FrozenTrial]) -> BaseSampler:
+    """The sampler with prior knowledge: ended trials that are not the study's own, their numbers below 0."""
+    return Taught(inner, prior) if prior else inner
 
 
 def size(definition: StudyDef, spaces: Spaces) -> int | None:

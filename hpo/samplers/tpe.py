@@ -12,6 +12,8 @@ from optuna.samplers import BaseSampler, TPESampler
 from hpo.samplers import Seeds
 from hpo.search import Spaces
 
+LEARNS = True
+
 
 def unfit(spaces: Spaces, metrics: Sequence[str]) -> list[str]:
     """Nothing: it searches any space."""

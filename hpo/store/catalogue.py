@@ -1,6 +1,6 @@
 """The studies of one database: create, find, list, describe, stop."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import optuna
 from sqlalchemy import insert, update
@@ -8,11 +8,13 @@ from sqlalchemy import insert, update
 from hpo import search, study
 from hpo.errors import DataError, StudyFileError, UsageError
 from hpo.space import Space, to_json
-from hpo.store import deletion, overview, roles, tables
+from hpo.store import deletion, overview, priors, roles, tables
 from hpo.store.connect import SCHEMA_LOCK, quiet_optuna, retried
 from hpo.store.database import Database
-from hpo.store.records import DataRecord, Status, StudyRecord, TrialRecord, WorkerRecord
+from hpo.store.records import DataRecord, Prior, Start, Status, StudyRecord, TrialRecord, WorkerRecord
 from hpo.study import StudyDef
+
+ORIGIN = "origin"  # the user attribute of a trial that says where its setting comes from
 
 
 class Store(Database):
@@ -22,13 +24,21 @@ class Store(Database):
     """
 
     def create(
-        self, definition: StudyDef, *, spaces: Mapping[str, Space], data: DataRecord, versions: Mapping[str, str]
+        self,
+        definition: StudyDef,
+        *,
+        spaces: Mapping[str, Space],
+        data: DataRecord,
+        versions: Mapping[str, str],
+        starts: Sequence[Start] = (),
     ) -> tuple[StudyRecord, bool]:
         """Creates a study, or finds the one of that name again; returns it and whether it is new.
 
         An existing one takes over the free keys of the definition (budget, ...), forgets a request to stop, and
         starts counting consecutive failures anew. Each family's published default is the first of its trials; a
-        sibling has none until somebody enqueues them.
+        sibling has none until somebody enqueues them. Settings that somebody wants to be tried (`starts`) come before
+        them, or, in a study that exists, before all that is still to be proposed; each is tried once, however often
+        it is wanted.
 
         Raises:
             StudyFileError: the name belongs to a study with another definition; the message shows the differences.
@@ -39,6 +49,7 @@ class Store(Database):
             if existing is not None:
                 self._agree(existing, definition, data)
                 self.resume(existing, definition, data)
+                _enqueue(self.optuna_study(existing), starts)
                 return self.study(definition.name), False
             deletion.refuse_half_deleted(self, definition.name)
             with quiet_optuna():
@@ -56,6 +67,7 @@ class Store(Database):
                     raise UsageError(
                         f"{self.place} has a study {definition.name!r} that hpo did not make; choose another name"
                     )
+                _enqueue(made, starts)
                 for family in () if definition.sibling else spaces:
                     params = search.default_params(spaces, family)
                     if params:
@@ -132,6 +144,11 @@ class Store(Database):
                 update(tables.studies).where(tables.studies.c.study_id == record.study_id).values(stop_requested=True)
             )
 
+    def learn(self, name: str, known: Iterable[Prior]) -> int:
+        """Gives a study knowledge of other studies' trials, of each once. Returns how many were new to it."""
+        wanted = list(known)
+        return priors.take(self, self.study(name), wanted) if wanted else 0
+
     def trials(self, name: str) -> list[TrialRecord]:
         """All trials of a study by number."""
         return retried(lambda: overview.trials(self, self.study(name)))
@@ -164,3 +181,10 @@ class Store(Database):
             return overview.status(self, record, overview.trials(self, record) if trials is None else trials)
 
         return retried(status)
+
+
+def _enqueue(study: optuna.Study, starts: Iterable[Start]) -> None:
+    with quiet_optuna():
+        for start in starts:
+            if start.params:  # else nothing is searched, and every trial has this setting
+                study.enqueue_trial(start.params, user_attrs={ORIGIN: start.origin}, skip_if_exists=True)

@@ -9,7 +9,7 @@ import optuna
 from sqlalchemy import select
 
 from hpo import samplers, search
-from hpo.store import tables
+from hpo.store import priors, tables
 from hpo.store.database import Database
 from hpo.store.records import Best, Given, Status, StudyRecord, TrialRecord, Use, WorkerRecord
 from hpo.trial import Cause, Result
@@ -108,6 +108,7 @@ def status(store: Database, record: StudyRecord, trials: list[TrialRecord]) -> S
         max_steps=train.max_epochs * record.folds,
         ending=ending if state == "ended" else "",
         repeated=sum(trial.same_as is not None and trial.cause is not None for trial in trials),
+        prior=priors.sources(store, record),
         last_failure=_detail(trials[failed[0]]) if failed else "",
     )
 

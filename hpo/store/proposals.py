@@ -9,6 +9,7 @@ import numpy as np
 import optuna
 
 from hpo import samplers
+from hpo.store import priors
 from hpo.store.books import Row
 from hpo.store.database import Database
 from hpo.store.records import StudyRecord
@@ -36,6 +37,7 @@ class Proposals:
         self._store = store
         self._record = record
         self._study = study
+        self._known: list[optuna.trial.FrozenTrial] = []
 
     def ask(self, trials: Sequence[optuna.trial.FrozenTrial], rows: Mapping[int, Row]) -> optuna.trial.Trial:
         """The oldest waiting trial, else a new one; its parameters are still to be suggested.
@@ -79,6 +81,13 @@ class Proposals:
         name = self._record.definition.search.sampler
         if elsewhere:
             name = "random" if samplers.countable(self._record.spaces) is None else "grid"
-        self._study.sampler = samplers.get(name).make(
+        made = samplers.get(name).make(
             self._record.spaces, samplers.seeds(study=seed, trial=derive_seed(seed + 1, number))
         )
+        self._study.sampler = samplers.taught(made, self._prior()) if samplers.learns(name) else made
+
+    def _prior(self) -> list[optuna.trial.FrozenTrial]:
+        """The trials of other studies that this one knows; read again when there are more."""
+        if sum(priors.sources(self._store, self._record).values()) != len(self._known):
+            self._known = priors.as_trials(priors.read(self._store, self._record), self._record.spaces)
+        return self._known

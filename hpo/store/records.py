@@ -1,6 +1,6 @@
 """Rows as frozen values: what the store hands out."""
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, TypeAdapter, model_serializer
 
@@ -229,6 +229,39 @@ class Opening(_Record):
     opened_at: float
 
 
+class Start(_Record):
+    """A setting that somebody wants to be tried first.
+
+    Attributes:
+        params: Optuna's, of the study's own space.
+        origin: where it comes from, in words.
+    """
+
+    params: Params
+    origin: str
+
+
+class Prior(_Record):
+    """What a study knows of another study's trial. It is none of its own trials, and counts nowhere.
+
+    Attributes:
+        source, trial: name of the other study, and number there.
+        params: Optuna's, of this study's space.
+        state: complete or pruned. infeasible: the setting itself was at fault.
+        values: by each metric; None for a pruned one.
+        last_step, last_value: the last report.
+    """
+
+    source: str
+    trial: int
+    params: Params
+    state: Literal["complete", "pruned"]
+    infeasible: bool = False
+    values: tuple[float, ...] | None = None
+    last_step: int | None = None
+    last_value: float | None = None
+
+
 class WorkerRecord(_Record):
     """A supervisor that works or worked on a study; `alive` means heard of within one lease."""
 
@@ -287,6 +320,7 @@ class Status(_Record):
         metric: the first one. metrics: all of them.
         best: None before a trial completed. With several metrics the best by the first one, and in JSON the `front`.
         front: with several metrics, every trial that no other beats in all of them, the best by the first one first.
+        prior: other studies of whose trials it knows -> of how many; none of them is among `counts`.
         failures: cause -> number of trials, for every end but completed and pruned.
         repeated: trials that were answered from the record of another one, and not trained.
         seconds: training (in fit) and overhead (the rest of the finished trials' time).
@@ -307,6 +341,7 @@ class Status(_Record):
     max_steps: int
     ending: str = ""
     repeated: int = 0
+    prior: dict[str, int] = {}
     last_failure: str = ""
 
     @model_serializer(mode="wrap")

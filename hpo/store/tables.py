@@ -6,7 +6,7 @@ parameters and values; ours say who owns a trial, how it ended and why, and what
 
 from sqlalchemy import JSON, Boolean, Column, Double, Integer, MetaData, String, Table, Text
 
-REVISION = "0004"  # the last step in hpo/store/migrations/versions: who changes a table here adds one there
+REVISION = "0005"  # the last step in hpo/store/migrations/versions: who changes a table here adds one there
 
 metadata = MetaData()
 
@@ -99,4 +99,15 @@ deletions = Table(
     metadata,
     Column("name", String(80), primary_key=True),
     Column("began_at", Double, nullable=False),
+)
+
+# What a study knows of the trials of other studies: copied, so that those may change or go.
+priors = Table(
+    "hpo_priors",
+    metadata,
+    Column("study_id", Integer, primary_key=True, autoincrement=False),  # of the study that knows it
+    Column("source", String(80), primary_key=True),  # name of the other study
+    Column("trial", Integer, primary_key=True, autoincrement=False),  # its number there
+    Column("prior", JSON, nullable=False),  # records.Prior
+    Column("taken_at", Double, nullable=False),
 )
