@@ -87,7 +87,7 @@ def _worth(about: About, scores: Scores, findings: Sequence[str]) -> str:
             "",
             "| class | windows | precision | recall | F1 | AUROC |",
             "| --- | --- | --- | --- | --- | --- |",
-            *(f"| {' | '.join(map(_cell, [name, *row.values()]))} |" for name, row in scores.per_class.items()),
+            *(_row(name, **row) for name, row in scores.per_class.items()),
         ]
     return "\n".join(lines)
 
@@ -126,6 +126,10 @@ def _limits(about: About) -> str:
 
 def _names(names: Any) -> str:
     return ", ".join(f"`{name}`" for name in names)
+
+
+def _row(name: str, windows: float, **scores: float | None) -> str:
+    return f"| {' | '.join([_cell(name), f'{windows:g}', *map(_cell, scores.values())])} |"
 
 
 def _cell(value: Any) -> str:
