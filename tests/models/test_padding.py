@@ -138,3 +138,16 @@ def test_padded_model_survives_saving(tmp_path: Path) -> None:
     loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False, safe_mode=True)
     x = windows(*LENGTHS)
     np.testing.assert_array_equal(scores(loaded, x), scores(model, x))
+
+
+@pytest.mark.parametrize(("family", "scaling"), [("fcn", "sample"), ("gru", "channel")])
+def test_padded_model_can_be_served(family: str, scaling: str) -> None:
+    """As ONNX, scaling included, it scores padded windows as Keras does: NaN does not get past the mask."""
+    from hpo.conversion import to_onnx
+    from hpo.fitting import scaled
+    from hpo.serving import Server
+
+    x = windows(*LENGTHS)
+    model = scaled(built(family, setting(family, 0)), x, scaling, padded=True)
+    server = Server(to_onnx(model), "model.onnx", SHAPE, CLASSES)
+    np.testing.assert_allclose(server.predict(x), scores(model, x), rtol=0, atol=1e-5)

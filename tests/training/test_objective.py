@@ -103,6 +103,20 @@ def test_diverged(tmp_path: Path, how: str) -> None:
     assert not (Path(spec.artifacts) / "report.json").exists()
 
 
+def test_windows_of_different_length(tmp_path: Path) -> None:
+    """A trial on windows that end in NaN trains and scores on what is there."""
+    x, y = windows(32)
+    x[::3, 5:] = np.nan
+    held, labels = windows(12, seed=1)
+    held[::2, 6:] = np.nan
+    train, validation = save(tmp_path / "t", x, y), save(tmp_path / "v", held, labels)
+    folds = [FoldParts(train=train, stopping=None, validation=validation)]
+    spec = make(tmp_path, folds, family="fcn", model={"filters": 4}, max_epochs=2)
+    result, _ = run(spec.model_copy(update={"padded": True}))
+    assert result.cause is Cause.COMPLETED
+    assert math.isfinite(result.metrics["loss"])
+
+
 def test_stop_request_ends_in_order(tmp_path: Path) -> None:
     """A request ends the trial at its next batch with that cause; whole epochs stay known. The first epoch runs without
     garbage collection, later ones with it.
