@@ -122,6 +122,7 @@ def row(record: StudyRecord, trial: TrialRecord) -> dict[str, Any]:
         "number": trial.number,
         "state": trial.state,
         "cause": trial.cause.value if trial.cause else None,
+        "same_as": trial.same_as,
         "value": trial.value,
         "family": family,
         "seed": trial.seed,

@@ -62,10 +62,14 @@ def train_again(
         ChildStartError: no process could be had for the training.
     """
     record, trial = store.study(name), store.trial(name, number)
+    notes = []
+    if trial.same_as is not None:
+        notes.append(f"trial {number} was answered from the record of trial {trial.same_as}, which was trained again")
+        trial = store.trial(name, trial.same_as)
     then = _comparable(record, trial)
     claim = recorded(record, trial)
     parts = data.parts(record.data.split_sha256, cache.resolve())
-    changed, notes = _source(record, cache)
+    changed, said = _source(record, cache)
     spec = specify(record, claim.model_copy(update={"artifacts": "."}), parts, folder.resolve())
     heard_epochs: list[Epoch] = []
 
@@ -81,7 +85,7 @@ def train_again(
     verdict = judge(then, now, spread)
     return Rerun(
         study=name,
-        trial=number,
+        trial=trial.number,
         metric=record.definition.train.metric,
         verdict=verdict,
         came_back=verdict != "different",
@@ -89,7 +93,7 @@ def train_again(
         now=now,
         spread=spread,
         differences=(*changed, *_versions(then.versions, now.versions)),
-        notes=tuple(notes),
+        notes=(*notes, *said),
     )
 
 
@@ -146,7 +150,7 @@ def _spread(store: Store, record: StudyRecord, claim: Claim) -> Spread | None:
     for name in sorted({record.name, searched, f"{searched}/evaluate"} & set(store.names())):
         other = store.study(name)
         for trial in store.trials(name):
-            if trial.state == "complete" and trial.value is not None:
+            if trial.state == "complete" and trial.value is not None and trial.same_as is None:
                 same = recorded(other, trial)
                 if (same.family, same.model, same.training) == setting:
                     values.append(trial.value)

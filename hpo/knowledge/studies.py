@@ -104,7 +104,7 @@ def _priors(old: StudyRecord, trials: Sequence[TrialRecord], prepared: Prepared)
     """Every trial that ended and fits."""
     priors: list[Prior] = []
     refused = _Refused()
-    ended = [trial for trial in trials if trial.cause is not None]
+    ended = [trial for trial in trials if trial.cause is not None and trial.same_as is None]
     for trial in ended:
         silent = _silent(trial, prepared.definition.model.max_parameters)
         params, misfits = ({}, []) if silent else _params(old, trial, prepared.spaces)

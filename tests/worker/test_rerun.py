@@ -31,10 +31,11 @@ DONE = Result(cause=Cause.COMPLETED, value=0.5, weights_sha256="a" * 64, curve_s
 class Bench:
     """A study on files of its own, with trials that ended as the test says."""
 
-    def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
+    def __init__(self, folder: Path, patch: pytest.MonkeyPatch, duplicates: str = "reseed") -> None:
         self.folder, self.patch = folder, patch
         write_pair(folder / "files")
         own = {"data/source": "ucr", "data/path": "files/Tiny", "data/name": REMOVE, "budget/trials": 9}
+        own |= {"search/duplicates": duplicates}
         path = write(folder, changed(TINY, own))
         found = prepare(path, folder / "cache")
         fill(found.data, found.split, folder / "cache")
@@ -156,6 +157,19 @@ def test_other_seeds_are_the_yardstick(bench: Bench) -> None:
     assert found.now.value is not None  # 1 - learning rate, which is 0.001
     assert found.verdict == "different"
     assert "the score is 0.199 off; 3 seeds of this configuration have a standard deviation of 0.05" in shown(found)
+
+
+def test_a_trial_that_was_never_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that was answered from the record of another has no training of its own: the other one is trained again."""
+    bench = Bench(tmp_path, monkeypatch, duplicates="skip")
+    number = bench.ended(DONE)
+    study = bench.store.optuna_study(bench.store.study("tiny"))
+    study.enqueue_trial(bench.store.trial("tiny", number).params)
+    claimed(bench.claims)
+    assert bench.store.trial("tiny", 1).same_as == number
+    found = bench.rerun(1)
+    assert (found.trial, found.then) == (number, bench.store.trial("tiny", number).outcome)
+    assert found.notes == ("trial 1 was answered from the record of trial 0, which was trained again",)
 
 
 @pytest.mark.parametrize(
