@@ -201,15 +201,16 @@ def evaluate(
 @json_option
 def status(name: str, storage: str, as_json: bool) -> None:
     """Counts, budget, best so far, failures by cause, workers."""
+    from hpo.evaluated import evaluated
     from hpo.render import status_table
     from hpo.store import Store
 
     with Store(storage, read_only=True) as store:
-        found = store.status(name)
+        found, evaluation = store.status(name), evaluated(store, store.study(name))
     if as_json:
-        emit(found.model_dump(mode="json"))
+        emit({**found.model_dump(mode="json"), "evaluation": evaluation})
     else:
-        console().print(status_table(found))
+        console().print(status_table(found, evaluation))
 
 
 @main.command("list", epilog=example("hpo list"))
@@ -337,6 +338,8 @@ def export(
     cache: Path,
 ) -> None:
     """The best parameters, with score, data hashes and versions; or those of other trials, or a table of all.
+
+    Once the study was evaluated, the best are the winner's of `hpo evaluate`.
 
     Or a bundle: one zip with the trained model as ONNX, SavedModel and .keras, everything that is known of it, and a
     model card. The trial is trained again for it: hpo export NAME --format bundle -o best.hpo.zip

@@ -1,8 +1,10 @@
 """What is known of a trial as one document that says where it comes from. `hpo.formats` writes it."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from hpo.errors import StorageError, UsageError
+from hpo.evaluated import evaluated
 from hpo.formats import to_csv, to_json, to_toml
 from hpo.resolve import split_params
 from hpo.search import params_of
@@ -27,17 +29,33 @@ def export(store: Store, name: str, number: int | None = None) -> dict[str, Any]
         UsageError: there is no such study or trial, or none completed yet.
     """
     record = store.study(name)
-    return document(record, *choose(store, record, number))
+    evaluation = evaluated(store, record)
+    trial, outcome, chosen_by = choose(store, record, number, evaluation)
+    return document(record, trial, outcome, chosen_by=chosen_by, evaluation=evaluation)
 
 
-def document(record: StudyRecord, trial: TrialRecord, outcome: Result) -> dict[str, Any]:
-    """One trial that has ended, with all that is needed to train it again; JSON-ready."""
+def document(
+    record: StudyRecord,
+    trial: TrialRecord,
+    outcome: Result,
+    *,
+    chosen_by: str = "search",
+    evaluation: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """One trial that has ended, with all that is needed to train it again; JSON-ready.
+
+    Args:
+        record: the study. trial: of it. outcome: how it ended.
+        chosen_by: "search" for its value there, "evaluate" as the winner of the evaluation, "trial" for its number.
+        evaluation: of the study, see `hpo.evaluated`.
+    """
     suggestion = params_of(trial.params, record.spaces)
     model, training = split_params(suggestion.params)
     fixed = record.definition.train
     return {
         "study": record.name,
         "trial": trial.number,
+        "chosen_by": chosen_by,
         "metric": fixed.metric,
         "value": trial.value,
         "values": dict(zip(fixed.metrics, trial.values or (), strict=False)),
@@ -66,20 +84,27 @@ def document(record: StudyRecord, trial: TrialRecord, outcome: Result) -> dict[s
             "classes": list(record.data.classes),
         },
         "split": record.definition.split.model_dump(mode="json"),
+        **({} if evaluation is None else {"evaluation": dict(evaluation)}),
         "versions": {**record.versions, **outcome.versions},
     }
 
 
-def choose(store: Store, record: StudyRecord, number: int | None) -> tuple[TrialRecord, Result]:
-    """The trial of that number, or with None the best one, and how it ended.
+def choose(
+    store: Store, record: StudyRecord, number: int | None, evaluation: Mapping[str, Any] | None
+) -> tuple[TrialRecord, Result, str]:
+    """The trial of that number, or with None the evaluation's winner, or before one the best; its end; by what.
 
     Raises:
         UsageError: there is no such trial, or it has not ended; or none completed yet.
     """
+    chosen_by = "trial"
+    if number is None:
+        number = evaluation["trial"] if evaluation else None
+        chosen_by = "search" if number is None else "evaluate"
     trial = best(store, record, 1)[0] if number is None else store.trial(record.name, number)
     if trial.outcome is None:
         raise UsageError(f"trial {trial.number} of study {record.name!r} has not ended yet (it is {trial.state})")
-    return trial, trial.outcome
+    return trial, trial.outcome, chosen_by
 
 
 def best(store: Store, record: StudyRecord, most: int) -> list[TrialRecord]:
@@ -159,6 +184,8 @@ def written(
     if [number, top, pareto or None].count(None) < 2:
         raise UsageError("--trial, --top and --pareto: give one of them")
     record = store.study(name)
+    evaluation = evaluated(store, record)
+    chosen_by = "search"
     if pareto:
         trials = front(store, record)
     elif top is not None:
@@ -166,10 +193,15 @@ def written(
     elif form == "csv" and number is None:
         trials = store.trials(name)
     else:
-        trials = [choose(store, record, number)[0]]
+        one, _, chosen_by = choose(store, record, number, evaluation)
+        trials = [one]
     if form == "csv":
         return to_csv([row(record, trial) for trial in trials])
-    documents = [document(record, trial, trial.outcome) for trial in trials if trial.outcome is not None]
+    documents = [
+        document(record, trial, trial.outcome, chosen_by=chosen_by, evaluation=evaluation)
+        for trial in trials
+        if trial.outcome is not None
+    ]
     several = pareto or top is not None
     if form == "toml":
         return to_toml({"trials": documents} if several else documents[0])

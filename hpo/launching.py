@@ -141,4 +141,6 @@ def last_words(name: str, storage: str, code: int) -> Iterator[str]:
     yield f"  hpo status {name}"
     if status.best is not None:
         yield f"  hpo show {name} {status.best.trial}"
+        if code == 0:
+            yield f"  hpo evaluate {name}"
         yield f"  hpo export {name} -o best.json"

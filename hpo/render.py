@@ -1,6 +1,7 @@
 """What people see: studies, trials and progress as text and rich tables. Pure: values in, renderables out."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.progress_bar import ProgressBar
@@ -132,8 +133,13 @@ def progress(status: Status) -> RenderableType:
     return Group(*lines)
 
 
-def status_table(status: Status) -> RenderableType:
-    """`hpo status`: everything about a study on half a screen."""
+def status_table(status: Status, evaluation: Mapping[str, Any] | None = None) -> RenderableType:
+    """`hpo status`: everything about a study on half a screen.
+
+    Args:
+        status: of the study.
+        evaluation: see `hpo.evaluated`; None where there is none.
+    """
     table = Table.grid(padding=(0, 2))
     table.add_row("study", Text(status.study, style="bold"))
     table.add_row("state", state(status))
@@ -148,6 +154,8 @@ def status_table(status: Status) -> RenderableType:
         table.add_row("best", "no trial completed yet")
     if (more := len(status.front) - MOST_OF_FRONT) > 0:
         table.add_row("", f"and {more} more, which `hpo export {status.study} --pareto` has too")
+    if evaluation is not None:
+        table.add_row("evaluated", evaluation_words(evaluation))
     for cause, n in status.failures.items():
         table.add_row("ended", f"{n} x {cause}")
     if status.repeated:
@@ -162,6 +170,18 @@ def status_table(status: Status) -> RenderableType:
     if status.state == "failed":
         table.add_row("failed", Text(status.last_failure[-2000:], style="red"))
     return table
+
+
+def evaluation_words(evaluation: Mapping[str, Any]) -> str:
+    """An evaluation on one line."""
+    winner = "its one setting" if evaluation["trial"] is None else f"trial {evaluation['trial']}"
+    said = f"{winner}: {evaluation['metric']} {score(evaluation['validation']['mean'])} on validation"
+    test = evaluation["test"]
+    if test is None:
+        return f"{said}, test part not opened"
+    low, high = (score(test[end]) for end in ("low", "high"))
+    times = "once" if evaluation["opened"] == 1 else f"{evaluation['opened']} times"
+    return f"{said}, {score(test['mean'])} on the test part (95 % interval {low} to {high}), which was opened {times}"
 
 
 def trial_table(trial: TrialRecord) -> RenderableType:

@@ -63,10 +63,12 @@ class Evaluations:
         self._store = store
         self._record = record
 
-    def latest(self) -> Evaluation | None:
-        """The one that began last; None before the first."""
+    def latest(self, *, ended: bool = False) -> Evaluation | None:
+        """The one that began last, or with `ended` the last one that has a report; None before the first."""
         columns = tables.evaluations.c
         query = select(tables.evaluations).where(columns.study_id == self._record.study_id)
+        if ended:
+            query = query.where(columns.finished_at.is_not(None))
         with self._store.rdb.engine.begin() as connection:
             row = connection.execute(query.order_by(columns.number.desc()).limit(1)).mappings().first()
         return None if row is None else Evaluation.model_validate({k: v for k, v in row.items() if k != "study_id"})

@@ -19,7 +19,12 @@ def test_it_ends_with_the_budget_and_the_best_parameters(launched: Launched) -> 
     assert "study tiny: ended (trials used up). 2 complete, 0 pruned, 0 failed; budget 2 of 2 trials" in run.out
     assert re.search(r"best accuracy: 0\.\d{4} \(trial [01], lstm\)", run.out)
     assert "\n  learning_rate = " in run.out
-    assert re.findall(r"^  (hpo \w+)", run.out, re.MULTILINE) == ["hpo status", "hpo show", "hpo export"]
+    assert re.findall(r"^  (hpo \w+)", run.out, re.MULTILINE) == [
+        "hpo status",
+        "hpo show",
+        "hpo evaluate",
+        "hpo export",
+    ]
     for number in (0, 1):
         assert re.search(rf"^trial {number}: completed 0\.\d+, 2 epochs in ", run.err, re.MULTILINE)
     assert "Traceback" not in run.out + run.err
@@ -31,7 +36,7 @@ def test_status_tells_what_the_design_promises(launched: Launched) -> None:
     assert {"study", "state", "counts", "budget", "best", "failures", "workers", "seconds"} <= status.keys()
     assert status["counts"] == {"complete": 2, "pruned": 0, "fail": 0, "running": 0, "waiting": 0}
     assert status["budget"]["trials"] == {"used": 2, "limit": 2}
-    assert status["best"].keys() == {"trial", "value", "params"}
+    assert {"trial", "value", "params"} <= status["best"].keys()
     assert status["failures"] == {}
     assert status["seconds"].keys() == {"training", "overhead"}
     assert status["state"] == "ended"

@@ -28,6 +28,7 @@ class Searched:
     def __init__(self, folder: Path, cache: Path, record: DataRecord, patch: pytest.MonkeyPatch) -> None:
         self.folder, self.cache, self.patch = folder, cache, patch
         self.store: Store = open_store(folder)
+        self.url = f"sqlite:///{folder / 'hpo.db'}"
         self.diary = folder / "diary"
         patch.setenv("FAKE_DIARY", str(self.diary))
         patch.setattr("hpo.worker.ForkServer", lambda log: fake_server())
@@ -37,7 +38,7 @@ class Searched:
     def arguments(self, *args: str) -> list[str]:
         """The command line of an evaluation that ranks only: nothing is trained, so there is nothing to test."""
         places = {
-            "storage": f"sqlite:///{self.folder / 'hpo.db'}",
+            "storage": self.url,
             "artifacts": str(self.folder / "artifacts"),
             "cache": str(self.cache),
             "lease": str(FAST.lease),

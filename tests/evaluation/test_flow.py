@@ -2,7 +2,9 @@
 
 import os
 import signal
+from typing import Any
 
+from tests.cli.run import call
 from tests.evaluation.conftest import Searched
 
 
@@ -20,6 +22,27 @@ def test_the_best_configurations_are_trained_on_fresh_seeds(searched: Searched) 
     assert seeds == set(report["seeds"])
     assert not seeds & {trial.seed for trial in searched.store.trials("s")}
     assert (searched.store.status("s"), searched.store.trials("s")) == before
+
+
+def test_other_commands_know_the_winner(searched: Searched) -> None:
+    """Before, the search's best is exported; after it, the winner, unless one asks for another trial."""
+
+    def export(*args: str) -> Any:
+        return call("export", "s", *args, "--storage", searched.url).json()
+
+    assert export()["chosen_by"] == "search"
+    assert "evaluation" not in export()
+    report = searched.report("--top", "4", "--seeds", "1")
+    winner = report["configurations"][0]
+    found = export()
+    assert (found["chosen_by"], found["trial"]) == ("evaluate", winner["trial"])
+    assert found["trial"] != searched.store.status("s").best.trial, "else this would say nothing"  # type: ignore[union-attr] # there is one
+    assert found["evaluation"]["validation"]["mean"] == winner["validation"]["mean"]
+    assert (found["evaluation"]["test"], found["evaluation"]["opened"]) == (None, 0)
+    assert export("--trial", "0")["chosen_by"] == "trial"
+    status = call("status", "s", "--storage", searched.url)
+    assert f"evaluated  trial {winner['trial']}: accuracy " in status.out
+    assert call("status", "s", "--json", "--storage", searched.url).json()["evaluation"] == found["evaluation"]
 
 
 def test_again_it_only_shows_what_was_found(searched: Searched) -> None:
@@ -93,8 +116,6 @@ def test_part_of_an_evaluation_is_not_evaluated(searched: Searched) -> None:
     """The message names the study that is meant."""
     searched.report("--top", "1", "--seeds", "1")
     arguments = searched.arguments()
-    from tests.cli.run import call
-
     run = call("evaluate", "s/evaluate", *arguments[2:])
     assert run.code == 2
     assert "`hpo evaluate s` evaluates 's'" in run.err

@@ -187,6 +187,17 @@ def test_shown_again_it_is_the_same(leaky: Leaky, report: Any) -> None:
         assert words in page
 
 
+def test_other_commands_tell_it(leaky: Leaky, report: Any) -> None:
+    """Status and export have the test score with its interval, and how often the test part was opened."""
+    status = call("status", "leaky", "--storage", leaky.url).out
+    assert "on the test part (95 % interval" in status
+    assert "opened once" in status
+    exported = call("export", "leaky", "--storage", leaky.url).json()
+    assert (exported["chosen_by"], exported["trial"]) == ("evaluate", 0)
+    assert exported["evaluation"]["test"]["mean"] == report["test"]["mean"]
+    assert exported["evaluation"]["opened"] == 1
+
+
 def test_a_second_look_is_refused(leaky: Leaky, report: Any) -> None:
     """With other seeds, and under another study's name with another split: exit code 2, before anything is trained."""
     leaky.searched("other", split={"by": "group", "validation": 0.25, "seed": 1})

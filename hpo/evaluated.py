@@ -1,0 +1,33 @@
+"""What other commands say of a study that was evaluated: a few numbers of the report, and who won."""
+
+from typing import Any
+
+from hpo.store import Evaluations, Store, StudyRecord, openings
+
+
+def evaluated(store: Store, record: StudyRecord) -> dict[str, Any] | None:
+    """The last evaluation that has ended, in short, JSON-ready; None where there is none.
+
+    Returns: `trial` (of the search, the winner's; None for a study that searches nothing and has no trial),
+        `configuration`, `metric`, `validation` and `test` (mean, sd, n; `test` with low and high, or None if it was not
+        opened), `verdict` on winner and runner-up, and `opened`: how often the test part was until now.
+    """
+    latest = Evaluations(store, record).latest(ended=True)
+    if latest is None or latest.report is None:
+        return None
+    report = latest.report
+    best, test = report["configurations"][0], report["test"]
+    return {
+        "trial": best["trial"],
+        "configuration": best["configuration"],
+        "metric": report["metric"],
+        "validation": {key: best["validation"][key] for key in ("mean", "sd", "n")},
+        "verdict": report["comparison"] and report["comparison"]["verdict"],
+        "test": None
+        if test is None
+        else {
+            **{key: test[key] for key in ("mean", "sd", "n")},
+            **{key: test["interval"][key] for key in ("low", "high")},
+        },
+        "opened": 0 if test is None else len(openings(store, test["sha256"])),
+    }
