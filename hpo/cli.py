@@ -140,6 +140,7 @@ def _finish(name: str, storage: str, code: int) -> None:
 @main.command(epilog=example("hpo worker quickstart --slots 2"))
 @name_argument
 @option("--slots", type=click.IntRange(min=1), help="Trials at a time.  [default: GPUs, else cores / threads]")
+@option("--wait", type=click.FloatRange(min=0), default=0.0, help="Seconds to wait at the start for a database away.")
 @worker_options
 def worker(name: str, slots: int | None, **wishes: Any) -> None:
     """Works on a study that somebody launched, until all of its budget has ended."""

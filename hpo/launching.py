@@ -79,7 +79,7 @@ def work(wish: Wish) -> int:
         MissingExtra, StorageError: no trial could end well here.
         UsageError: the study was created with other versions.
     """
-    with Store.patiently(wish.storage) as store:
+    with Store.patiently(wish.storage, wish.wait) as store:
         return local.start(_plan_here(store, wish), store)
 
 

@@ -14,6 +14,8 @@ from hpo.gpus import AUTO
 from hpo.settings import Times, password_from_file
 from hpo.store import Store, has_password, on_server, redacted
 
+REMOTE_WAIT = 600  # seconds; nobody sits beside a worker elsewhere and starts it again
+
 
 @dataclass(frozen=True)
 class Wish:
@@ -28,6 +30,7 @@ class Wish:
         slots_per_gpu: trials at a time on one GPU.
         artifacts, cache: folders of the trials' files and of the arrays.
         times: that the workers work by.
+        wait: seconds that a worker waits at its start for a database that is away.
         allow_mixed: train by other versions than those that the study was created with.
     """
 
@@ -40,6 +43,7 @@ class Wish:
     gpus: str = AUTO
     slots_per_gpu: int = 1
     times: Times = field(default_factory=Times)
+    wait: float = 0.0
     allow_mixed: bool = False
 
 
@@ -100,7 +104,8 @@ def remote_command(wish: Wish) -> list[str]:
     return [
         *("worker", wish.study, "--gpus", wish.gpus, *slots, "--slots-per-gpu", str(wish.slots_per_gpu)),
         *("--artifacts", str(wish.artifacts.resolve()), "--cache", str(wish.cache.resolve())),
-        *("--grace", f"{wish.times.grace:g}", "--renew", f"{wish.times.renew:g}", "--lease", f"{wish.times.lease:g}"),
+        *("--wait", str(REMOTE_WAIT), "--grace", f"{wish.times.grace:g}"),
+        *("--renew", f"{wish.times.renew:g}", "--lease", f"{wish.times.lease:g}"),
         *mixed,
     ]
 

@@ -138,12 +138,6 @@ def open_storage(database: Backend, *, create: bool, read_only: bool = False) ->
     return storage
 
 
-def refused(error: Exception) -> bool:
-    """Whether a server is there and says no: to this user or password (class 28), or to this database (3D)."""
-    state = getattr(getattr(error, "orig", None), "sqlstate", None) or ""
-    return state.startswith(("28", "3D"))
-
-
 def retried(call: Callable[[], T], *, give_up: threading.Event | None = None, for_seconds: float = RETRY_SECONDS) -> T:
     """Calls, and calls again with jittered back-off while the database cannot be used.
 

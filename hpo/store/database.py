@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select
 from hpo import study
 from hpo.errors import HpoError, StorageError, UsageError, nearest
 from hpo.store import schema, tables
-from hpo.store.connect import OUTAGE, Lock, backend, open_storage, quiet_optuna, refused, retried
+from hpo.store.connect import OUTAGE, Lock, backend, open_storage, quiet_optuna, retried
 from hpo.store.records import SPACES, DataRecord, StudyRecord
 
 
@@ -48,23 +48,29 @@ class Database:
         self._clock = clock
 
     @classmethod
-    def patiently(cls, url: str) -> Self:
+    def patiently(cls, url: str, seconds: float) -> Self:
         """An existing database, opened as soon as it can be: a worker may be started while its server is away.
 
+        Args:
+            url: its address.
+            seconds: to try for; with 0, once.
+
         Raises:
-            StorageError: it cannot be used, and waiting would not help; or it was away for too long.
+            StorageError: it cannot be used, or was away for too long.
         """
+        if seconds == 0:
+            return cls(url)
         opened: list[Self] = []
 
         def attempt() -> None:
             try:
                 opened.append(cls(url))
             except StorageError as error:
-                if isinstance(error.__cause__, OUTAGE) and not refused(error.__cause__):
+                if isinstance(error.__cause__, OUTAGE):
                     raise error.__cause__ from error
                 raise
 
-        retried(attempt)
+        retried(attempt, for_seconds=seconds)
         return opened[0]
 
     def __enter__(self) -> Self:

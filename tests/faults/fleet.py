@@ -27,7 +27,7 @@ from pathlib import Path; from tests.support import *; from hpo.worker import Su
 def run():
     folder = Path({folder!r})
     times = Times(lease=5.0, renew=0.5, idle=0.2, start=60.0, obey=2.0, grace=0.5)
-    return Supervisor(Store.patiently({address!r}), 's', devices=[None], artifacts=folder / 'artifacts',
+    return Supervisor(Store.patiently({address!r}, 600), 's', devices=[None], artifacts=folder / 'artifacts',
         cache=folder / 'cache', times=times, server={server}).run()
 """
 

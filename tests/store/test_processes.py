@@ -203,7 +203,7 @@ def test_the_holder_of_a_lock_is_named(postgres: Server) -> None:
     )
     with (
         store.lock("s").hold(),
-        pytest.raises(StorageError, match=r"held for over 0 s by session \d+ of hpo from 127\.0\.0\.1"),
+        pytest.raises(StorageError, match=r"held for over 0 s by session \d+ of hpo \S+ \d+ from 127\.0\.0\.1"),
         impatient.hold(),
     ):
         pass
