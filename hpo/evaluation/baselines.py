@@ -65,11 +65,10 @@ def scale(x: Windows, asked: Windows, scaling: str) -> tuple[Windows, Windows]:
 
 
 def _standardised(windows: Windows, reference: Windows, axes: tuple[int, ...]) -> Windows:
-    values = np.asarray(reference, dtype=np.float64)
-    mean = np.nanmean(values, axis=axes, keepdims=True)
-    sd = np.nanstd(values, axis=axes, keepdims=True)
+    mean = np.nanmean(reference, axis=axes, keepdims=True, dtype=np.float64)
+    sd = np.nanstd(reference, axis=axes, keepdims=True, dtype=np.float64)
     sd[sd <= 1e-6 * np.abs(mean)] = 1.0  # a channel that stands still
-    scaled: Windows = np.nan_to_num((windows - mean) / sd).astype(np.float32)
+    scaled: Windows = np.nan_to_num((windows - mean.astype(np.float32)) / sd.astype(np.float32))
     return scaled
 
 

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 
 from hpo import data
@@ -27,6 +28,7 @@ from hpo.evaluation.course import Course, median_course
 from hpo.evaluation.look import Seen, look
 from hpo.evaluation.opening import Request, Said
 from hpo.evaluation.ranking import Ranked, comparison, described, rank
+from hpo.evaluation.resample import DRAWS
 from hpo.formats import finite
 from hpo.launch import Wish
 from hpo.launching import attend
@@ -232,6 +234,7 @@ class _Work:
         metric = self.record.definition.train.metric
         refits, course = self._refits(winner)
         seen, opened = self._look(refits, test_sha256)
+        self.here.console.print(f"drawing {DRAWS} times for the intervals ...", soft_wrap=True)
         found = reporting.tested(seen, metric, self.record.data.classes)
         found["test"] |= {"sha256": test_sha256, "openings": [_described(opening) for opening in opened]}
         mean = winner.score.mean
@@ -243,7 +246,9 @@ class _Work:
                 "epochs": len(course.rates) if course else None,
                 "as_trial": course.trial if course else None,
             },
-            "optimism": reporting.optimism(winner.configuration.value, mean or 0.0, found["test"], metric),
+            "optimism": reporting.optimism(
+                winner.configuration.value, mean or 0.0, self._validated(seen.groups is not None), found["test"], metric
+            ),
         }
 
     def _look(self, refits: Mapping[int, TrialRecord], test_sha256: str) -> tuple[Seen, list[Opening]]:
@@ -280,6 +285,15 @@ class _Work:
             threads=train.threads,
         )
         return look(request, self._say), opened
+
+    def _validated(self, grouped: bool) -> int:
+        """How many groups, or windows, are in a validation part."""
+        folds = data.parts(self.record.data.split_sha256, self.here.cache)
+        held = [data.open_part(fold.validation) for fold in folds]
+        groups = [np.unique(part.groups) for part in held if part.groups is not None]
+        if grouped and groups:
+            return len(np.unique(np.concatenate(groups)))
+        return min(sum(len(part.y) for part in held), self.record.data.n_train)  # repeated folds hold them repeatedly
 
     def _say(self, said: Said) -> None:
         if said.name:

@@ -1,5 +1,6 @@
 """What the test part says of the winner, as values for reports. Pure: predictions in, plain values out."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -80,17 +81,30 @@ def per_seed(
     return rows
 
 
-def optimism(search: float | None, validation: float, test: Values, metric: str) -> Values:
+def optimism(search: float | None, validation: float, units: int, test: Values, metric: str) -> Values:
     """How much too good the scores before the test were; above 0 is too good, whichever way the metric goes.
 
-    `beyond` says whether the validation mean lies outside of the test score's interval, on the side that is too good.
+    Args:
+        search: the best value that the search saw; None without a search.
+        validation: mean over fresh seeds.
+        units: groups that validated, or windows: whatever was drawn for the test's interval.
+        test: as `tested` returns it.
+        metric: which.
+
+    Returns: `search` and `validation`, each minus the test mean; `chance`, what the second can come to if validation
+        and test part are alike, given how few were drawn for both (None where nobody can tell); `beyond`, whether it is
+        more.
     """
     sign = 1.0 if METRICS[metric] == "maximize" else -1.0
-    edge = test["interval"]["high" if sign > 0 else "low"]
+    interval, gap = test["interval"], sign * (validation - test["mean"])
+    edge = interval["high" if sign > 0 else "low"]
+    # the validation part is as uncertain as the test part would be if it were as small
+    chance = None if edge is None else abs(edge - test["mean"]) * math.sqrt(1 + interval["units"] / units)
     return {
         "search": None if search is None else sign * (search - test["mean"]),
-        "validation": sign * (validation - test["mean"]),
-        "beyond": edge is not None and sign * (validation - edge) > 0,
+        "validation": gap,
+        "chance": chance,
+        "beyond": chance is not None and gap > chance,
     }
 
 

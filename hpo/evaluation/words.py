@@ -82,6 +82,8 @@ def _test(report: Report) -> Iterator[str]:
         else "with the stopping part kept apart to end the epochs"
     )
     yield f"It was trained again on everything outside of the test part, {_count(refit['n'], 'time')}, {how}."
+    if (lost := report["asked"]["seeds"] - refit["n"]) > 0:
+        yield f"{_count(lost, 'more refit')} did not come to an end, and is missing from the scores below."
     drawn = f"{_count(interval['units'], interval['over'].removesuffix('s'))} and {_count(interval['seeds'], 'seed')}"
     yield (
         f"On the test part ({_count(test['windows'], 'window')}) its {report['metric']} is "
@@ -115,7 +117,7 @@ def _optimism(report: Report) -> Iterator[str]:
     )
     if found["beyond"]:
         yield (
-            "Validation promises more than chance explains: its mean lies outside of the test score's interval. "
+            f"Validation promises more than chance explains: so few as were drawn make {found['chance']:.4f} at most. "
             "The validation part is not like the test part. Look for other people or conditions in the test part, for "
             "windows of one recording in several parts (split.by), and for a leak: a channel that knows the label."
         )

@@ -56,7 +56,7 @@ def report(
             {"seed": i, "validation": 0.9, "epochs": 4, "test": v} for i, v in enumerate(found["test"]["values"])
         ],
         "refit": {"n": 3, "epochs": 4, "as_trial": 2},
-        "optimism": reporting.optimism(0.95, 0.9, found["test"], metric),
+        "optimism": reporting.optimism(0.95, 0.9, 8, found["test"], metric),
         **found,
     }
     return finite(whole | changes)
@@ -101,10 +101,21 @@ def test_chance_is_not_called_a_leak() -> None:
     """A validation score within the test's interval is reported, and no more is made of it."""
     assert "more than chance explains" not in said(report(0.9, 0.9))
     assert "more than chance explains" in said(report(0.6, 0.9))
-    assert "0.0500 too good" in said(report(0.9, 0.9, optimism={"search": 0.05, "validation": -0.01, "beyond": False}))
-    assert "0.0100 too modest" in said(
-        report(0.9, 0.9, optimism={"search": 0.05, "validation": -0.01, "beyond": False})
-    )
+    text = said(report(0.9, 0.9, optimism={"search": 0.05, "validation": -0.01, "beyond": False}))
+    assert "0.0500 too good" in text
+    assert "0.0100 too modest" in text
+
+
+def test_a_small_validation_part_may_be_far_off() -> None:
+    """The same gap that is more than chance among as many people is none if only one validated."""
+    test = report(0.75, 0.9)["test"]
+    validation = test["mean"] + 2 * (test["interval"]["high"] - test["mean"])
+    far, near = (reporting.optimism(None, validation, units, test, "accuracy") for units in (8, 1))
+    assert far["validation"] == near["validation"]
+    assert far["chance"] == pytest.approx(near["chance"] / 3 * 2**0.5)
+    assert (far["beyond"], near["beyond"]) == (True, False)
+    alone = test | {"interval": test["interval"] | {"low": None, "high": None}}
+    assert not reporting.optimism(None, 1.0, 8, alone, "accuracy")["beyond"]
 
 
 def test_less_loss_than_promised_is_modest() -> None:
