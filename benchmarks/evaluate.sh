@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Runs studies one after the other, and evaluates each. Resumable: run it again after anything, and it goes on.
 #   benchmarks/evaluate.sh FOLDER STUDY.toml ...
-#   TOP=1 SEEDS=10 benchmarks/evaluate.sh .hpo/results studies/notebook_*.toml
+#   TOP=1 SEEDS=10 AGAIN=1 benchmarks/evaluate.sh .hpo/results studies/notebook_*.toml
+# AGAIN=1 opens a test part that another study has opened; each report then says so. Without it such a study fails here.
 # Everything goes into FOLDER: the database (unless HPO_STORAGE names another), artifacts, arrays, and of each study
 # NAME.log, NAME.evaluation.txt and NAME.evaluation.json. A study that fails does not keep the next ones from their turn.
 set -uo pipefail
@@ -24,7 +25,7 @@ for study in "$@"; do
     ask=(evaluate "$name" --top "${TOP:-3}" --seeds "${SEEDS:-5}")
     echo "$(date -u +%H:%M:%S) $name"
     run launch "$study" >"$folder/$name.launch.txt" &&
-        run "${ask[@]}" >"$folder/$name.evaluation.txt" &&
+        { run "${ask[@]}" || { [ -n "${AGAIN:-}" ] && run "${ask[@]}" --again; }; } >"$folder/$name.evaluation.txt" &&
         run "${ask[@]}" --json >"$folder/$name.evaluation.json" ||  # opens nothing: it shows what was found
         failed+=("$name")
 done

@@ -109,7 +109,7 @@ def _check_machine(output: Path) -> None:
 
 
 def _choose(store: Store, study: StudyRecord, number: int | None, place: Place) -> _Chosen:
-    evaluation = Evaluations(store, study).latest(ended=True)
+    evaluation = Evaluations(store, study).latest()
     report = None if evaluation is None or evaluation.report is None else _to_give_away(evaluation.report)
     if number is None and report is not None:
         return _winner(store, study, report, place)

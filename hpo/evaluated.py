@@ -12,7 +12,7 @@ def evaluated(store: Store, record: StudyRecord) -> dict[str, Any] | None:
         `configuration`, `metric`, `validation` and `test` (mean, sd, n; `test` with low and high, or None if it was not
         opened), `verdict` on winner and runner-up, and `opened`: how often the test part was until now.
     """
-    latest = Evaluations(store, record).latest(ended=True)
+    latest = Evaluations(store, record).latest()
     if latest is None or latest.report is None:
         return None
     report = latest.report

@@ -24,16 +24,6 @@ class Asked:
     again: bool = False
 
 
-def begin(store: Store, record: StudyRecord, asked: Asked) -> Evaluation:
-    """The evaluation to go on with, or a new one.
-
-    Raises:
-        UsageError: the study is itself part of an evaluation, or no trial completed.
-    """
-    wanted, going = wanted_plan(store, record, asked)
-    return going or Evaluations(store, record).begin(wanted)
-
-
 def ended(evaluation: Evaluation, asked: Asked) -> bool:
     """Whether nothing of what was asked is left to do."""
     report = evaluation.report
@@ -86,13 +76,16 @@ def wanted_plan(store: Store, record: StudyRecord, asked: Asked) -> tuple[Plan, 
         raise UsageError(
             f"study {record.name!r} is part of an evaluation; `hpo evaluate {parent}` evaluates {parent!r}"
         )
-    latest = Evaluations(store, record).latest()
-    same = latest is not None and (latest.plan.top, len(latest.plan.seeds)) == (asked.top, asked.seeds)
-    if latest is not None and same and not ended(latest, asked):
-        return latest.plan, latest
+    earlier = [
+        e for e in Evaluations(store, record).all() if (e.plan.top, len(e.plan.seeds)) == (asked.top, asked.seeds)
+    ]
+    for evaluation in earlier:
+        if not ended(evaluation, asked):
+            return evaluation.plan, evaluation
     best = planning.make_plan(record, store.trials(record.name), top=asked.top, seeds=asked.seeds)
-    if latest is not None and same and not asked.again and _keys(latest.plan) == _keys(best):
-        return latest.plan, latest
+    for evaluation in earlier:
+        if not asked.again and _keys(evaluation.plan) == _keys(best):
+            return evaluation.plan, evaluation
     return best, None
 
 

@@ -23,7 +23,7 @@ from hpo.errors import StorageError, StudyFailedError
 from hpo.evaluation import plan as planning
 from hpo.evaluation import report as reporting
 from hpo.evaluation.baselines import BASELINES
-from hpo.evaluation.begin import NO_TEST_PART, NOT_ASKED, Asked, begin, ended
+from hpo.evaluation.begin import NO_TEST_PART, NOT_ASKED, Asked, ended, wanted_plan
 from hpo.evaluation.course import Course, median_course
 from hpo.evaluation.look import Seen, look
 from hpo.evaluation.opening import Request, Said
@@ -50,7 +50,7 @@ from hpo.store import (
 )
 from hpo.trial import MODEL
 from hpo.versions import installed
-from hpo.worker import OK
+from hpo.worker import DRAINED, OK
 
 Report = dict[str, Any]
 
@@ -90,14 +90,18 @@ def run(store: Store, name: str, asked: Asked, here: Here) -> tuple[int, Report 
         DataError: this machine does not have the study's arrays.
     """
     record = store.study(name)
+    wanted, going = wanted_plan(store, record, asked)
+    if going is not None and going.report is not None and ended(going, asked):
+        return OK, with_openings(store, going.report)
     test_sha256 = data.sha256_of_test(record.data.sha256, here.cache)
-    evaluation = begin(store, record, asked)
-    if evaluation.report is not None and ended(evaluation, asked):
-        return OK, with_openings(store, evaluation.report)
+    if test_sha256 is not None and asked.test and not asked.again:
+        refuse_second(openings(store, test_sha256), "" if going is None else _purpose(name, going))
+    evaluation = going or Evaluations(store, record).begin(wanted)
     try:
         report = _Work(store, record, evaluation, asked, here).report(test_sha256)
     except Unfinished as left:
-        return left.code, None
+        here.console.print("trainings are left; the same command goes on with them", soft_wrap=True)
+        return left.code or DRAINED, None
     Evaluations(store, record).finish(evaluation.number, report)
     return OK, report
 
@@ -130,8 +134,6 @@ class _Work:
             Unfinished: trainings are left.
         """
         plan, metric = self.evaluation.plan, self.record.definition.train.metric
-        if test_sha256 is not None and self.asked.test and not self.asked.again:
-            refuse_second(openings(self.store, test_sha256), _purpose(self.record.name, self.evaluation))
         trials = self._train(planning.EVALUATE, planning.given_trials(plan), self.record.data)
         ranking = rank(plan, trials, metric)
         winner = ranking[0]

@@ -63,25 +63,27 @@ class Evaluations:
         self._store = store
         self._record = record
 
-    def latest(self, *, ended: bool = False) -> Evaluation | None:
-        """The one that began last, or with `ended` the last one that has a report; None before the first."""
+    def all(self) -> list[Evaluation]:
+        """All of them, the one that began last first."""
         columns = tables.evaluations.c
         query = select(tables.evaluations).where(columns.study_id == self._record.study_id)
-        if ended:
-            query = query.where(columns.finished_at.is_not(None))
         with self._store.rdb.engine.begin() as connection:
-            row = connection.execute(query.order_by(columns.number.desc()).limit(1)).mappings().first()
-        return None if row is None else Evaluation.model_validate({k: v for k, v in row.items() if k != "study_id"})
+            rows = connection.execute(query.order_by(columns.number.desc())).mappings().all()
+        return [Evaluation.model_validate({k: v for k, v in row.items() if k != "study_id"}) for row in rows]
+
+    def latest(self) -> Evaluation | None:
+        """The last one that has a report; None where none has."""
+        return next((evaluation for evaluation in self.all() if evaluation.report is not None), None)
 
     def begin(self, plan: Plan) -> Evaluation:
-        """A new one; or the latest, if somebody else has just begun the same and not ended it."""
+        """A new one; or one that somebody else has just begun with the same plan, and not ended."""
         with self._store.lock(self._record.name).hold():
-            before = self.latest()
-            if before is not None and before.report is None and before.plan == plan:
-                return before
+            before = self.all()
+            for evaluation in before:
+                if evaluation.report is None and evaluation.plan == plan:
+                    return evaluation
             with self._store.rdb.engine.begin() as connection:
-                number = 0 if before is None else before.number + 1
-                begun = Evaluation(number=number, plan=plan, created_at=self._store.now(connection))
+                begun = Evaluation(number=len(before), plan=plan, created_at=self._store.now(connection))
                 row = begun.model_dump(mode="json", exclude={"winner", "report", "finished_at"})
                 connection.execute(insert(tables.evaluations).values(study_id=self._record.study_id, **row))
         return begun

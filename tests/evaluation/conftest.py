@@ -37,6 +37,10 @@ class Searched:
 
     def arguments(self, *args: str) -> list[str]:
         """The command line of an evaluation that ranks only: nothing is trained, so there is nothing to test."""
+        return ["evaluate", "s", "--no-test", *args, *self.places()]
+
+    def places(self) -> list[str]:
+        """The options of a command that works."""
         places = {
             "storage": self.url,
             "artifacts": str(self.folder / "artifacts"),
@@ -44,13 +48,7 @@ class Searched:
             "lease": str(FAST.lease),
             "renew": str(FAST.renew),
         }
-        return [
-            "evaluate",
-            "s",
-            "--no-test",
-            *args,
-            *(word for name, value in places.items() for word in (f"--{name}", value)),
-        ]
+        return [word for name, value in places.items() for word in (f"--{name}", value)]
 
     def plan(self, **plan: object) -> None:
         """What the children of evaluations started after this do."""

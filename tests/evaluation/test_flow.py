@@ -89,6 +89,22 @@ def test_an_evaluation_that_began_keeps_its_configurations(searched: Searched) -
     assert report["winner"] == begun
 
 
+def test_any_worker_helps(searched: Searched) -> None:
+    """What a worker trains in the sibling need not be trained by the command; and a stopped one is taken up."""
+    searched.plan(pause=30)
+    process = searched.process("--top", "1", "--seeds", "2", "--workers", "1")
+    searched.wait_for_starts(1)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    searched.plan()
+    assert call("worker", "s/evaluate", "--slots", "1", *searched.places()).code == 0
+    starts = len(searched.starts())
+    assert searched.report("--top", "1", "--seeds", "2")["configurations"][0]["validation"]["n"] == 2
+    assert len(searched.starts()) == starts
+    assert call("stop", "s/evaluate", "--storage", searched.url).code == 0
+    assert searched.report("--top", "1", "--seeds", "3")["configurations"][0]["validation"]["n"] == 3
+
+
 def test_a_bug_is_tried_again_by_the_same_command(searched: Searched) -> None:
     """The failure is shown with exit code 5, and a new trial takes its place when asked again."""
     searched.plan(bug=[1])

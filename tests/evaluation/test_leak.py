@@ -208,6 +208,7 @@ def test_a_second_look_is_refused(leaky: Leaky, report: Any) -> None:
         assert "was opened before, by study 'leaky'" in run.err
         assert "--again opens it once more" in run.err
     assert leaky.trained() == before
+    assert leaky.evaluate("leaky", "--seeds", "2", "--json").json() == report, "what was found is not lost by that"
 
 
 def test_again_is_shown_for_ever(leaky: Leaky, report: Any) -> None:

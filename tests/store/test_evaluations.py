@@ -107,11 +107,12 @@ def test_a_stopped_evaluation_goes_on(store: Store, gives: Give) -> None:
 
 
 def test_evaluations_are_kept(store: Store) -> None:
-    """The latest one comes back as it was recorded; the same plan begun twice at once is one evaluation."""
+    """The last one that has ended comes back as it was; the same plan begun twice at once is one evaluation."""
     evaluations = Evaluations(store, store.study("s"))
     assert evaluations.latest() is None
-    plan = Plan(top=1, seeds=(5, 6), configurations=())
+    plan, other = Plan(top=1, seeds=(5, 6), configurations=()), Plan(top=1, seeds=(5,), configurations=())
     begun = evaluations.begin(plan)
+    assert evaluations.begin(other).number == 1
     assert evaluations.begin(plan) == begun
     evaluations.choose(begun.number, "c")
     evaluations.finish(begun.number, {"mean": 0.5})
@@ -119,4 +120,5 @@ def test_evaluations_are_kept(store: Store) -> None:
     assert latest is not None
     assert (latest.plan, latest.winner, latest.report) == (plan, "c", {"mean": 0.5})
     assert (latest.finished_at or 0) >= latest.created_at
-    assert evaluations.begin(plan).number == 1
+    assert evaluations.begin(plan).number == 2
+    assert [evaluation.plan for evaluation in evaluations.all()] == [plan, other, plan]
