@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 import optuna
 from sqlalchemy import insert, update
 
-from hpo import search, study
+from hpo import samplers, search, study
 from hpo.errors import DataError, StudyFileError, UsageError
 from hpo.space import Space, to_json
-from hpo.store import deletion, overview, priors, roles, tables
+from hpo.store import deletion, glance, overview, priors, roles, tables
 from hpo.store.connect import SCHEMA_LOCK, quiet_optuna, retried
 from hpo.store.database import Database
 from hpo.store.records import DataRecord, Prior, Start, Status, StudyRecord, TrialRecord, WorkerRecord
@@ -159,11 +159,17 @@ class Store(Database):
         Raises:
             UsageError: the study has no such trial.
         """
-        trials = self.trials(name)
-        if number >= len(trials):
-            there = f"it has 0 to {len(trials) - 1}" if trials else "it has none yet"
-            raise UsageError(f"study {name!r} has no trial {number}; {there}")
-        return trials[number]
+
+        def trial() -> TrialRecord:
+            record = self.study(name)
+            try:
+                return glance.trial(self, record, number)
+            except KeyError as error:
+                last = len(glance.trials(self, record)) - 1
+                there = f"it has 0 to {last}" if last >= 0 else "it has none yet"
+                raise UsageError(f"study {name!r} has no trial {number}; {there}") from error
+
+        return retried(trial)
 
     def workers(self, name: str) -> list[WorkerRecord]:
         """All workers that ever joined a study; one not heard of for one of its leases is not alive."""
@@ -178,7 +184,13 @@ class Store(Database):
 
         def status() -> Status:
             record = self.study(name)
-            return overview.status(self, record, overview.trials(self, record) if trials is None else trials)
+            if trials is not None:
+                return overview.status(self, record, trials)
+            if samplers.size(record.definition, record.spaces) is not None:  # then their parameters count
+                return overview.status(self, record, overview.trials(self, record))
+            return overview.status(
+                self, record, glance.trials(self, record), lambda number: glance.trial(self, record, number)
+            )
 
         return retried(status)
 

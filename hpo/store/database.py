@@ -10,7 +10,7 @@ from hpo import study
 from hpo.errors import HpoError, StorageError, UsageError, nearest
 from hpo.store import schema, tables
 from hpo.store.connect import OUTAGE, Lock, backend, open_storage, quiet_optuna, retried
-from hpo.store.records import SPACES, DataRecord, StudyRecord
+from hpo.store.records import SPACES, DataRecord, StudyRecord, TrialRecord
 
 
 class Database:
@@ -43,6 +43,8 @@ class Database:
         except HpoError:
             self._database.close()
             raise
+        # those that have ended never change: who looks again and again need not read them again
+        self.ended: dict[tuple[int, float], dict[int, TrialRecord]] = {}
         # cached: without it every look at a study reads all of its trials again
         self.storage = optuna.storages.get_storage(self.rdb)
         self._clock = clock

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import optuna
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
 from hpo import samplers, search
 from hpo.store import priors, tables
@@ -16,17 +16,29 @@ from hpo.trial import Cause, Result
 
 _KEPT = ("seed", "attempt", "losses", "worker", "artifacts", "leased_at", "finished_at", "same_as")
 GIVEN = "given"  # the user attribute of a trial that holds its `Given`
+MOST_LISTED = 500  # trials that are asked for by number; more of them are read with all others
 PROGRESS = "progress"  # of a trial whose epochs Optuna does not hear of: the last one's step and value
 
 
 def trials(store: Database, record: StudyRecord) -> list[TrialRecord]:
-    """All trials of a study by number."""
+    """All trials of a study by number. Who asks again gets those that have ended from memory."""
+    ended = store.ended.setdefault((record.study_id, record.created_at), {})
+    columns = tables.trials.c
+    top = max(ended, default=-1)
+    between = [number for number in range(top) if number not in ended]
+    query = select(tables.trials).where(columns.study_id == record.study_id)
+    if len(between) <= MOST_LISTED:
+        query = query.where(or_(columns.number > top, columns.number.in_(between)))
     with store.rdb.engine.begin() as connection:
         now = store.now(connection)
-        rows = connection.execute(select(tables.trials).where(tables.trials.c.study_id == record.study_id)).mappings()
-        ours = {row["number"]: dict(row) for row in rows}
-    frozen = store.optuna_study(record).get_trials(deepcopy=False)
-    return [_trial_record(trial, ours.get(trial.number), now) for trial in frozen]
+        ours = {row["number"]: dict(row) for row in connection.execute(query).mappings()}
+    found = []
+    for frozen in store.optuna_study(record).get_trials(deepcopy=False):
+        trial = ended.get(frozen.number) or trial_record(frozen, ours.get(frozen.number), now)
+        if frozen.state.is_finished() and trial.cause is not None:
+            ended[frozen.number] = trial
+        found.append(trial)
+    return found
 
 
 def workers(store: Database, record: StudyRecord) -> list[WorkerRecord]:
@@ -47,13 +59,19 @@ def workers(store: Database, record: StudyRecord) -> list[WorkerRecord]:
         ]
 
 
-def status(store: Database, record: StudyRecord, trials: list[TrialRecord]) -> Status:
+def status(
+    store: Database,
+    record: StudyRecord,
+    trials: list[TrialRecord],
+    whole: Callable[[int], TrialRecord] | None = None,
+) -> Status:
     """The study at this moment.
 
     Args:
         store: the database.
         record: the study.
         trials: all of its, as `trials` just returned them.
+        whole: gives the trial of a number with its parameters, where `trials` lack them; None where they do not.
     """
     budget, train = record.definition.budget, record.definition.train
     team = workers(store, record)
@@ -70,7 +88,9 @@ def status(store: Database, record: StudyRecord, trials: list[TrialRecord]) -> S
         "hours": Use(used=clock["worked_seconds"] / 3600, limit=budget.hours),
         "gpu_hours": Use(used=clock["slot_seconds"] / 3600, limit=budget.gpu_hours),
     }
-    front = [_best(trial, train.metrics) for trial in pareto(trials, train.metrics)]
+    several = len(train.metrics) > 1
+    winners = pareto(trials, train.metrics)[: None if several else 1]  # by one metric all equals would be there
+    front = [_best(whole(trial.number) if whole else trial, train.metrics) for trial in winners]
     causes = [(t.finished_at or 0.0, t.number, t.cause.value) for t in trials if t.cause and t.same_as is None]
     failed = consecutive_failures(causes, clock["failures_since"])
     outcomes = [trial.outcome for trial in trials if trial.outcome is not None]
@@ -98,7 +118,7 @@ def status(store: Database, record: StudyRecord, trials: list[TrialRecord]) -> S
         budget=uses,
         metrics=train.metrics,
         best=front[0] if front else None,
-        front=tuple(front) if len(train.metrics) > 1 else (),
+        front=tuple(front) if several else (),
         failures=dict(
             Counter(t.cause.value for t in trials if t.cause and t.cause not in (Cause.COMPLETED, Cause.PRUNED))
         ),
@@ -193,17 +213,22 @@ def given(attributes: Mapping[str, Any]) -> Given | None:
     return Given.model_validate(attributes[GIVEN]) if GIVEN in attributes else None
 
 
-def _trial_record(frozen: optuna.trial.FrozenTrial, row: Mapping[str, Any] | None, now: float) -> TrialRecord:
+def kept(row: Mapping[str, Any], now: float) -> dict[str, Any]:
+    """What our row says of a trial, as fields of a `TrialRecord`."""
+    return {
+        **{name: row[name] for name in _KEPT},
+        "cause": Cause(row["cause"]) if row["cause"] else None,
+        "outcome": Result.model_validate(row["outcome"]) if row["outcome"] else None,
+        "live": row["expires_at"] is not None and row["expires_at"] > now,
+    }
+
+
+def trial_record(frozen: optuna.trial.FrozenTrial, row: Mapping[str, Any] | None, now: float) -> TrialRecord:
+    """What Optuna and our row, if there is one, say of a trial."""
     steps = frozen.intermediate_values
     last = max(steps.items(), default=(None, None))
     if PROGRESS in frozen.user_attrs:
         last = tuple(frozen.user_attrs[PROGRESS])
-    ours: dict[str, Any] = {}
-    if row is not None:
-        ours = {k: row[k] for k in _KEPT}
-        ours["cause"] = Cause(row["cause"]) if row["cause"] else None
-        ours["outcome"] = Result.model_validate(row["outcome"]) if row["outcome"] else None
-        ours["live"] = row["expires_at"] is not None and row["expires_at"] > now
     return TrialRecord(
         number=frozen.number,
         state=frozen.state.name.lower(),
@@ -214,5 +239,5 @@ def _trial_record(frozen: optuna.trial.FrozenTrial, row: Mapping[str, Any] | Non
         given=given(frozen.user_attrs),
         last_step=last[0],
         last_value=last[1],
-        **ours,
+        **({} if row is None else kept(row, now)),
     )

@@ -138,6 +138,8 @@ class AdvisoryLock:
         # two 32-bit halves; names that share a checksum share a lock, which costs time and nothing else
         self._key = {"space": NAMESPACE, "key": zlib.crc32(name.encode()) - (1 << 31)}
         self._for_seconds = for_seconds
+        # One thread of a process at a time asks the server: a supervisor's slots need no session each to wait in.
+        self._turn = threading.Lock()
 
     @contextlib.contextmanager
     def hold(self, give_up: threading.Event | None = None) -> Iterator[Callable[[], None]]:
@@ -146,22 +148,36 @@ class AdvisoryLock:
         Raises:
             StorageError: it could not be had in time; the message names the holder.
         """
-        with self._engine.connect() as connection:
-            self._acquire(connection, give_up)
-            try:
-                yield lambda: self._check(connection)
-            finally:
-                self._release(connection)
+        self._take_turn(give_up)
+        try:
+            with self._engine.connect() as connection:
+                self._acquire(connection, give_up)
+                try:
+                    yield lambda: self._check(connection)
+                finally:
+                    self._release(connection)
+        finally:
+            self._turn.release()
 
     def remove(self) -> None:
         """It leaves nothing."""
+
+    def _take_turn(self, give_up: threading.Event | None) -> None:
+        began = time.monotonic()
+        while not self._turn.acquire(timeout=0.2):
+            waited = time.monotonic() - began
+            if waited > self._patience(give_up):
+                raise StorageError(f"the lock {self._name} was held for over {waited:.0f} s by this very process")
+
+    def _patience(self, give_up: threading.Event | None) -> float:
+        return LEAVING_SECONDS if give_up is not None and give_up.is_set() else self._for_seconds
 
     def _acquire(self, connection: Connection, give_up: threading.Event | None) -> None:
         began = time.monotonic()
         reported = False
         while not connection.execute(text("select pg_try_advisory_lock(:space, :key)"), self._key).scalar_one():
             waited = time.monotonic() - began
-            if waited > (LEAVING_SECONDS if give_up is not None and give_up.is_set() else self._for_seconds):
+            if waited > self._patience(give_up):
                 raise StorageError(
                     f"the lock {self._name} was held for over {waited:.0f} s by {self._holder(connection)}"
                 )

@@ -209,6 +209,24 @@ def test_the_holder_of_a_lock_is_named(postgres: Server) -> None:
         pass
 
 
+def test_slots_wait_for_the_lock_in_one_session(postgres: Server) -> None:
+    """Connections grow with nodes, not with slots: while eight slots want the lock, one session waits for it."""
+    address = postgres.database(f"t{uuid.uuid4().hex}")
+    store, other = open_store(address), open_store(address)
+    create(store, definition(budget={"trials": 8}))
+    claims = Claims(store, "s", "a", FAST)
+    with ThreadPoolExecutor(8) as slots:
+        with other.lock("s").hold():
+            waiting = [slots.submit(claimed, claims) for _ in range(8)]
+            with pytest.raises(TimeoutError):
+                waiting[0].result(timeout=0.5)
+            with other.rdb.engine.begin() as connection:
+                query = "select count(*) from pg_stat_activity where datname = current_database() and query like :asks"
+                sessions = connection.execute(text(query), {"asks": "select pg_try_advisory_lock%"}).scalar_one()
+        assert sorted(slot.result().number for slot in waiting) == list(range(8))
+    assert sessions == 2  # who holds it, and one that waits
+
+
 def test_a_claim_that_lost_its_lock_gives_nothing_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The lock is checked again before the lease is written; the trial of a claim that lost it is claimed anew."""
     store = open_store(tmp_path)
