@@ -79,6 +79,7 @@ def check(study_file: Path, cache: Path, sizes: bool, as_json: bool) -> None:
 )
 @option("--from", "studies", envvar="HPO_LAUNCH_FROM", multiple=True, help="Other study: learn from its trials.")
 @worker_options
+@option("--extend", is_flag=True, help="Widen ranges of a study that exists: its trials stay.")
 @option("--dry-run", is_flag=True, help="Print the plan and change nothing but the data cache.")
 def launch(
     study_file: Path,
@@ -86,6 +87,7 @@ def launch(
     on: str,
     enqueue: tuple[Path, ...],
     studies: tuple[str, ...],
+    extend: bool,
     dry_run: bool,
     **wishes: Any,
 ) -> None:
@@ -114,7 +116,7 @@ def launch(
             click.echo(line)
         click.echo(plan.script, nl=False)
         return
-    code = launching.run(prepared, on, wish, console(err=True), known)
+    code = launching.run(prepared, on, wish, console(err=True), known, extend=extend)
     _finish(prepared.definition.name, wish.storage, code)
 
 

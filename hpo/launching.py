@@ -19,11 +19,12 @@ from hpo.live import Watch
 from hpo.prepare import Prepared
 from hpo.render import best_words, score, state, summary_line
 from hpo.store import Store, on_server
+from hpo.study import differences
 
 log = logging.getLogger(__name__)
 
 
-def run(prepared: Prepared, place: str, wish: Wish, console: Console, known: Knowledge) -> int:
+def run(prepared: Prepared, place: str, wish: Wish, console: Console, known: Knowledge, *, extend: bool = False) -> int:
     """Creates or resumes the study, starts its workers, shows progress until they leave. Returns the exit code.
 
     Args:
@@ -32,6 +33,7 @@ def run(prepared: Prepared, place: str, wish: Wish, console: Console, known: Kno
         wish: how many, with what.
         console: takes the progress.
         known: what the study is given; nothing of it is given twice.
+        extend: let wider ranges take the place of an existing study's.
 
     Raises:
         MissingExtra, StorageError: no trial could end well here; nothing was created.
@@ -46,15 +48,18 @@ def run(prepared: Prepared, place: str, wish: Wish, console: Console, known: Kno
         if place == "local" and name in store.names():
             _refuse_mixed(store, wish)
         used = versions.installed(prepared.spaces)
+        before = store.study(name).definition if name in store.names() else prepared.definition
         _, new = store.create(
             prepared.definition,
             spaces=prepared.spaces,
             data=prepared.record,
             versions=used,
             starts=known.starts,
+            extend=extend,
         )
         store.learn(name, known.priors)
-        for line in (_greeting(store, name, new), *known.lines, *to_start.lines):
+        wider = [f"extended {difference}" for difference in differences(before, prepared.definition)]
+        for line in (_greeting(store, name, new), *wider, *known.lines, *to_start.lines):
             console.print(line, soft_wrap=True)
         with Store(storage, read_only=True) as beside, Watch(beside, name, console):
             return launchers.get(place).start(to_start, store)

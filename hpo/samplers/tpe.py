@@ -5,12 +5,16 @@ Bergstra et al. 2011, "Algorithms for Hyper-Parameter Optimization"; Watanabe 20
 
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
+import optuna
+from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, TPESampler
+from optuna.trial import FrozenTrial
 
 from hpo.samplers import Seeds
-from hpo.search import Spaces
+from hpo.search import Spaces, distributions
 
 LEARNS = True
 
@@ -36,10 +40,32 @@ def make(spaces: Spaces, seeds: Seeds) -> BaseSampler:
     with warnings.catch_warnings():
         # `group` has been experimental since Optuna 2.8; nothing else is silenced
         warnings.filterwarnings("ignore", message=".*group.*", category=ExperimentalWarning)
-        return TPESampler(
+        return _KnownSpace(
+            distributions(spaces),
             n_startup_trials=10 + 5 * (len(spaces) - 1),
             multivariate=True,
             group=conditional,
             constant_liar=True,
             seed=seeds.trial,
         )
+
+
+class _KnownSpace(TPESampler):
+    """Optuna takes the space from the trials, and so the ranges that the first of them had: never a wider one.
+
+    In a space without conditions it even leaves out of the joint model what has another range than before.
+    """
+
+    def __init__(self, known: dict[str, BaseDistribution], **options: Any) -> None:
+        super().__init__(**options)
+        self._known = known
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """The parameters as they are now; in a conditional space as far as trials have had them."""
+        super().infer_relative_search_space(study, trial)
+        names = set(self._known)
+        if self._search_space_group is not None:
+            for group in self._search_space_group.search_spaces:
+                group.update({name: self._known[name] for name in group if name in self._known})
+            names &= {name for group in self._search_space_group.search_spaces for name in group}
+        return {name: self._known[name] for name in sorted(names) if not self._known[name].single()}

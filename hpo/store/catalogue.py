@@ -7,6 +7,7 @@ from sqlalchemy import insert, update
 
 from hpo import samplers, search, study
 from hpo.errors import DataError, StudyFileError, UsageError
+from hpo.extension import extension
 from hpo.space import Space, to_json
 from hpo.store import deletion, glance, overview, priors, roles, tables
 from hpo.store.connect import SCHEMA_LOCK, quiet_optuna, retried
@@ -31,6 +32,7 @@ class Store(Database):
         data: DataRecord,
         versions: Mapping[str, str],
         starts: Sequence[Start] = (),
+        extend: bool = False,
     ) -> tuple[StudyRecord, bool]:
         """Creates a study, or finds the one of that name again; returns it and whether it is new.
 
@@ -40,6 +42,13 @@ class Store(Database):
         them, or, in a study that exists, before all that is still to be proposed; each is tried once, however often
         it is wanted.
 
+        Args:
+            definition: of the study.
+            spaces: family -> resolved space.
+            data, versions: what it is created with.
+            starts: settings that somebody wants to be tried.
+            extend: let wider ranges take the place of those of an existing study.
+
         Raises:
             StudyFileError: the name belongs to a study with another definition; the message shows the differences.
             DataError: the data or the split are not those that the study was created with.
@@ -48,7 +57,7 @@ class Store(Database):
             existing = self._find(definition.name)
             if existing is not None:
                 self._agree(existing, definition, data)
-                self.resume(existing, definition, data)
+                self.resume(existing, definition, data, _extended(existing, definition, spaces, extend))
                 _enqueue(self.optuna_study(existing), starts)
                 return self.study(definition.name), False
             deletion.refuse_half_deleted(self, definition.name)
@@ -95,13 +104,6 @@ class Store(Database):
             return self.study(definition.name), True
 
     def _agree(self, existing: StudyRecord, definition: StudyDef, data: DataRecord) -> None:
-        differences = study.differences(existing.definition, definition)
-        if differences:
-            raise StudyFileError(
-                f"study {definition.name!r} exists with another definition; "
-                "choose another name, or put these keys back (budget keys may change)",
-                differences,
-            )
         for what, old, new in (
             ("data", existing.data.sha256, data.sha256),
             ("split", existing.data.split_sha256, data.split_sha256),
@@ -112,7 +114,9 @@ class Store(Database):
                     f"{new[:12]} now): its scores would not compare. Put the files back, or choose another name"
                 )
 
-    def resume(self, existing: StudyRecord, definition: StudyDef, data: DataRecord) -> None:
+    def resume(
+        self, existing: StudyRecord, definition: StudyDef, data: DataRecord, spaces: Mapping[str, Space]
+    ) -> None:
         """Takes over what may change of a study's definition, and lets its workers go on. Under the study's lock."""
         with self.rdb.engine.begin() as connection:
             connection.execute(
@@ -120,6 +124,8 @@ class Store(Database):
                 .where(tables.studies.c.study_id == existing.study_id)
                 .values(
                     definition=study.to_json(definition),
+                    digest=study.digest(definition),
+                    spaces={family: to_json(space) for family, space in spaces.items()},
                     data=data.model_dump(mode="json"),  # the same by content; its files may have moved
                     stop_requested=False,
                     failures_since=self.now(connection),
@@ -200,3 +206,23 @@ def _enqueue(study: optuna.Study, starts: Iterable[Start]) -> None:
         for start in starts:
             if start.params:  # else nothing is searched, and every trial has this setting
                 study.enqueue_trial(start.params, user_attrs={ORIGIN: start.origin}, skip_if_exists=True)
+
+
+def _extended(
+    existing: StudyRecord, definition: StudyDef, spaces: Mapping[str, Space], extend: bool
+) -> dict[str, Space]:
+    """The spaces with which an existing study goes on.
+
+    Raises:
+        StudyFileError: the definition differs in more than may change.
+    """
+    found = extension(existing.definition, existing.spaces, definition, spaces)
+    name = f"study {definition.name!r}"
+    if found.wider and not found.refused and not extend:
+        advice = "--extend widens these under the old name; else choose another name, or put them back"
+        raise StudyFileError(f"{name} exists with narrower ranges; {advice}", found.wider)
+    if found.refused:
+        advice = "choose another name, or put these keys back (budget keys may change"
+        advice += ", and with --extend ranges of numbers may get wider)"
+        raise StudyFileError(f"{name} exists with another definition; {advice}", found.refused)
+    return found.spaces

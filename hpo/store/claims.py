@@ -101,7 +101,7 @@ class Claims:
     def _claim(self) -> Claim | Idle | Over | None:
         """As `claim`; None for a proposal that needs no training."""
         with self._lock.hold(self._give_up) as still_held:
-            self._record = self._store.study(self._name)
+            self._record = self._proposals.record = self._store.study(self._name)
             budget = self._record.definition.budget
             now, account, rows = self._rows.open()
             self._endings.complete(rows)
@@ -135,7 +135,7 @@ class Claims:
                 return self._no_more(budget.trials, ended)
             if self._record.definition.sibling and not any(t.state is State.WAITING for t in trials):
                 return Idle() if open_trials else Over(reason="trials")  # its trials are given, never asked for
-            if self._proposals.exhausted(self._record.definition, trials):
+            if self._proposals.exhausted(trials):
                 return Idle() if open_trials else Over(reason="space")
             if len(waiting) >= MOST_WAITING:
                 return Idle()

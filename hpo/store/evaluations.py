@@ -37,7 +37,7 @@ def give(
         trials: with the parameters as Optuna knows them.
         spaces, data, versions: as `Store.create` takes them.
     """
-    record, _ = store.create(definition, spaces=spaces, data=data, versions=versions)
+    record, _ = store.create(definition, spaces=spaces, data=data, versions=versions, extend=True)
     with store.lock(record.name).hold():
         there = {trial.given.key for trial in store.trials(record.name) if trial.given and trial.state != "fail"}
         study = store.optuna_study(record)
@@ -47,7 +47,7 @@ def give(
                     study.enqueue_trial(params, user_attrs={GIVEN: given.model_dump(mode="json")})
                     there.add(given.key)
         budget = definition.budget.model_copy(update={"trials": max(1, len(there))})
-        store.resume(record, definition.model_copy(update={"budget": budget}), data)
+        store.resume(record, definition.model_copy(update={"budget": budget}), data, record.spaces)
     return store.study(record.name)
 
 

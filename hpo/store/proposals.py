@@ -13,7 +13,6 @@ from hpo.store import priors
 from hpo.store.books import Row
 from hpo.store.database import Database
 from hpo.store.records import StudyRecord
-from hpo.study import StudyDef
 
 State = optuna.trial.TrialState
 STUCK = 3  # proposals in a row that were known: the next one comes from elsewhere
@@ -35,7 +34,8 @@ class Proposals:
 
     def __init__(self, store: Database, record: StudyRecord, study: optuna.Study) -> None:
         self._store = store
-        self._record = record
+        self.record = record
+        """The study as it is now: budget and ranges may have been extended since the last proposal."""
         self._study = study
         self._known: list[optuna.trial.FrozenTrial] = []
 
@@ -52,22 +52,21 @@ class Proposals:
         self._seed_sampler(waiting[0] if waiting else len(trials), elsewhere=stuck)
         return self._study.ask()
 
-    def exhausted(self, definition: StudyDef, trials: Sequence[optuna.trial.FrozenTrial]) -> bool:
+    def exhausted(self, trials: Sequence[optuna.trial.FrozenTrial]) -> bool:
         """Whether every setting of a finite space was tried, or is being tried.
 
         Args:
-            definition: of the study, its budget as it is now.
             trials: all of the study's.
         """
         tried = [trial.params for trial in trials if trial.state is not State.WAITING]
         if len(tried) < len(trials):
             return False
-        return samplers.exhausted(samplers.size(definition, self._record.spaces), tried)
+        return samplers.exhausted(samplers.size(self.record.definition, self.record.spaces), tried)
 
     def reattach(self, number: int) -> optuna.trial.Trial:
         """A RUNNING trial; parameters that a claim which died has left open can still be suggested."""
         self._seed_sampler(number)
-        trial_id = self._store.rdb.get_trial_id_from_study_id_trial_number(self._record.study_id, number)
+        trial_id = self._store.rdb.get_trial_id_from_study_id_trial_number(self.record.study_id, number)
         return optuna.trial.Trial(self._study, trial_id)
 
     def _seed_sampler(self, number: int, *, elsewhere: bool = False) -> None:
@@ -77,17 +76,17 @@ class Proposals:
             number: of the trial.
             elsewhere: propose what was not tried, where that can be listed, else anything.
         """
-        seed = self._record.definition.split.seed
-        name = self._record.definition.search.sampler
+        seed = self.record.definition.split.seed
+        name = self.record.definition.search.sampler
         if elsewhere:
-            name = "random" if samplers.countable(self._record.spaces) is None else "grid"
+            name = "random" if samplers.countable(self.record.spaces) is None else "grid"
         made = samplers.get(name).make(
-            self._record.spaces, samplers.seeds(study=seed, trial=derive_seed(seed + 1, number))
+            self.record.spaces, samplers.seeds(study=seed, trial=derive_seed(seed + 1, number))
         )
         self._study.sampler = samplers.taught(made, self._prior()) if samplers.learns(name) else made
 
     def _prior(self) -> list[optuna.trial.FrozenTrial]:
         """The trials of other studies that this one knows; read again when there are more."""
-        if sum(priors.sources(self._store, self._record).values()) != len(self._known):
-            self._known = priors.as_trials(priors.read(self._store, self._record), self._record.spaces)
+        if sum(priors.sources(self._store, self.record).values()) != len(self._known):
+            self._known = priors.as_trials(priors.read(self._store, self.record), self.record.spaces)
         return self._known

@@ -53,3 +53,17 @@ def test_commands_speak_of_all_metrics(study: Launched) -> None:
     assert re.search(rf"on the front; the first has {words}", study.run.out)
     assert re.search(r"accuracy [01]\.\d{4} \(front of \d\)", study.call("list").out)
     assert "trial 2: completed" in study.run.err
+
+
+def test_a_range_is_extended_under_the_old_name(study: Launched) -> None:
+    """Without `--extend` the launch is refused with the difference; with it the study has the wider range."""
+    file = write(study.folder, changed(TINY, CHANGES | {"space/units": {"low": 2, "high": 32}}))
+    refused = start(study.folder, "launch", file.name)
+    assert refused.code == 2
+    assert "study 'tiny' exists with narrower ranges; --extend widens these" in refused.err
+    assert "- space.units.high: 16 -> 32" in refused.err
+    extended = start(study.folder, "launch", file.name, "--extend", "--workers", "1")
+    assert extended.code == 0, extended.err
+    assert "extended space.units.high: 16 -> 32" in extended.err
+    units = study.store().study("tiny").spaces["lstm"]["units"]
+    assert (units.kind, units.default) == ("int", 16)

@@ -8,6 +8,7 @@ from optuna.trial import Trial
 
 from hpo import samplers
 from hpo.search import Spaces, params_of, suggest
+from hpo.space import Float, Int, Space, choice, fixed
 from hpo.store import Claims
 from tests.searching import KINDS, check, new_study
 from tests.study.files import PAGE
@@ -120,3 +121,27 @@ def test_two_workers_of_a_database_draw_different_trials(name: str, spaces: Spac
     workers = [Claims(open_store(tmp_path), "s", worker, FAST) for worker in "ab"]
     found = [claimed(workers[i % 2 or i // 4]) for i in range(6)]
     assert len({str((claim.family, claim.model, claim.training)) for claim in found}) == 6
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if not samplers.get(name).unfit(KINDS["numbers"], ["loss"])])
+@pytest.mark.parametrize("conditional", [False, True])
+def test_a_wider_range_is_searched(name: str, conditional: bool) -> None:
+    """After `hpo launch --extend` a sampler goes on with all trials, and proposes what only the new range has."""
+    when = {"kind": ("a",)} if conditional else None
+    kind: Space = {"kind": choice("a", "b", default="a")} if conditional else {}
+
+    def spaces(high: float) -> Spaces:
+        x = Float(low=0.0, high=high, default=0.0, when=when)
+        return {"f": kind | {"x": x, "n": Int(low=1, high=8, default=1), "learning_rate": fixed(1.0)}}
+
+    if samplers.get(name).unfit(spaces(1.0), ["loss"]):
+        return  # knows no conditions
+    study = new_study(spaces(1.0))
+    for high, trials in ((1.0, 20), (4.0, 40)):
+        for _ in range(trials):
+            trial = ask(study, name, spaces(high))
+            params = suggest(trial, spaces(high)).params
+            study.tell(trial, float(params["x"]))
+    found = [float(params_of(frozen.params, spaces(4.0)).params["x"]) for frozen in study.trials]
+    assert max(found[:20]) <= 1.0
+    assert sum(x > 1.0 for x in found[20:]) >= 10

@@ -1,6 +1,7 @@
 """TPE: what is special about it."""
 
 import warnings
+from functools import partial
 
 import pytest
 from optuna.exceptions import ExperimentalWarning
@@ -10,7 +11,7 @@ from optuna.trial import TrialState
 from hpo.samplers import seeds, tpe
 from hpo.search import Spaces, mark, suggest
 from hpo.space import Float
-from tests.searching import CNN, ONE, new_study, run
+from tests.searching import CNN, KINDS, ONE, new_study, run
 
 pytestmark = pytest.mark.usefixtures("quiet")
 
@@ -27,6 +28,26 @@ def test_groups() -> None:
     assert isinstance(families, TPESampler)
     assert (conditional._group, flat._group, families._group) == (True, False, True)
     assert (flat._n_startup_trials, families._n_startup_trials) == (10, 15)
+
+
+@pytest.mark.parametrize("kind", ["one family", "two families", "numbers"])
+def test_proposals_are_optunas_as_long_as_no_range_changes(kind: str) -> None:
+    """What is ours about it concerns wider ranges only: seed for seed the same trials as by Optuna's own sampler."""
+    spaces = KINDS[kind]
+    found = []
+    for own in (True, False):
+        study = new_study(spaces)
+        for number in range(24):
+            made = tpe.make(spaces, seeds(study=0, trial=number))
+            if not own:
+                assert isinstance(made, TPESampler)
+                made.infer_relative_search_space = partial(TPESampler.infer_relative_search_space, made)  # type: ignore[method-assign] # Optuna's
+            study.sampler = made
+            trial = study.ask()
+            suggestion = suggest(trial, spaces)
+            study.tell(trial, float(suggestion.params["learning_rate"]))
+        found.append([frozen.params for frozen in study.trials])
+    assert found[0] == found[1]
 
 
 def test_tpe_moves_towards_what_is_good() -> None:

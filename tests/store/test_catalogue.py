@@ -11,8 +11,9 @@ from sqlalchemy.exc import OperationalError
 
 from hpo.errors import DataError, StorageError, StudyFileError, UsageError
 from hpo.settings import Times
+from hpo.space import Float, Space
 from hpo.store import Claims, Store, sqlite
-from tests.support import claimed, completed, create, definition, open_store, record, work_off
+from tests.support import SPACES, claimed, completed, create, definition, open_store, record, work_off
 
 
 def test_the_same_file_again_is_the_same_study(tmp_path: Path) -> None:
@@ -31,6 +32,49 @@ def test_another_definition_under_an_old_name_is_refused(tmp_path: Path) -> None
     create(store, definition())
     with pytest.raises(StudyFileError, match=r"train\.max_epochs: 60 -> 7"):
         create(store, definition(train={"max_epochs": 7}))
+
+
+def _space(high: float) -> dict[str, object]:
+    return {"learning_rate": {"low": 1e-4, "high": high}}
+
+
+def _spaces(high: float) -> dict[str, Space]:
+    rate = Float(low=1e-4, high=high, log=True, default=1e-3)
+    return {"lstm": {**SPACES["lstm"], "learning_rate": rate}}
+
+
+def test_a_wider_range_reaches_everybody(tmp_path: Path) -> None:
+    """With `extend` the study takes it over, a worker that runs proposes from it, and old trials stay as they are."""
+    store = open_store(tmp_path)
+    data = record()
+    budget, search = {"trials": 24}, {"sampler": "tpe"}
+    narrow = definition(budget=budget, search=search, space=_space(1e-3))
+    wide = definition(budget=budget, search=search, space=_space(1e-1))
+    store.create(narrow, spaces=_spaces(1e-3), data=data, versions={})
+    claims = Claims(store, "s", "a", Times())
+    work_off(claims, most=12)
+    message = r"(?s)'s' exists with narrower ranges; --extend widens .*- space\.learning_rate\.high: 0\.001 -> 0\.1$"
+    with pytest.raises(StudyFileError, match=message):
+        store.create(wide, spaces=_spaces(1e-1), data=data, versions={})
+    assert store.study("s").spaces == _spaces(1e-3)
+    store.create(wide, spaces=_spaces(1e-1), data=data, versions={}, extend=True)
+    assert store.study("s").spaces == _spaces(1e-1)
+    work_off(claims)
+    rates = [float(trial.params["learning_rate"]) for trial in store.trials("s")]
+    assert max(rates[:12]) <= 1e-3 < max(rates[12:])
+    # the narrower file is another definition now
+    with pytest.raises(StudyFileError, match=r"(?s)exists with another definition; .*0\.1 -> 0\.001"):
+        store.create(narrow, spaces=_spaces(1e-3), data=data, versions={}, extend=True)
+
+
+def test_what_cannot_be_extended_is_told_apart(tmp_path: Path) -> None:
+    """Beside a wider range, what is refused is listed alone."""
+    store = open_store(tmp_path)
+    data = record()
+    store.create(definition(space=_space(1e-3)), spaces=_spaces(1e-3), data=data, versions={})
+    changed = definition(space=_space(1e-1), train={"patience": 3})
+    with pytest.raises(StudyFileError, match=r"with --extend ranges .*1 mistake\n  - train\.patience: 10 -> 3$"):
+        store.create(changed, spaces=_spaces(1e-1), data=data, versions={}, extend=True)
 
 
 @pytest.mark.parametrize(("sha256", "split", "what"), [("f" * 64, "e" * 64, "data"), ("d" * 64, "f" * 64, "split")])
