@@ -300,8 +300,8 @@ def _pruner(search: Mapping[str, Any], train: Mapping[str, Any], split: Mapping[
     name = name.get("name") if isinstance(name, Mapping) else name
     if isinstance(metrics, tuple) and len(metrics) > 1 and name in pruners.names() and name != "none":
         return [
-            f"search.pruner: got {shown(name)}; with several metrics no trial is pruned, because one that is bad by "
-            "the first may be good by another; leave it out"
+            f"search.pruner: got {shown(name)}; with several metrics in train.metric no trial is pruned, because one "
+            "that is bad by the first may be good by another; leave it out"
         ]
     try:
         pruner = Search.model_validate({"pruner": search["pruner"]}).pruner

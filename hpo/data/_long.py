@@ -44,9 +44,9 @@ class LongTable(SourceOptions):
     def _together(self) -> "LongTable":
         wrong = []
         if self.length is None:
-            wrong += [
-                f"{key} has no effect without length" for key in ("stride", "blocks") if key in self.model_fields_set
-            ]
+            # not whether they were given: what is stored of a study has every default written out
+            given = {"stride": self.stride is not None, "blocks": self.blocks > 1}
+            wrong += [f"{key} has no effect without length" for key, there in given.items() if there]
         if self.blocks > 1 and self.group is not None:
             wrong.append("blocks makes groups of its own; leave out blocks or group")
         if self.part is not None and self.test_path is not None:

@@ -35,7 +35,9 @@ class Pruner(pruners.Pruner):
         if "min_epochs" in self.model_fields_set:
             problems.append("search.pruner.min_epochs: has no effect with the pruner 'wilcoxon'; leave it out")
         if folds < 3:
-            problems.append(f"split.folds: got {shown(folds)}; the pruner 'wilcoxon' compares folds, give at least 3")
+            problems.append(
+                f"split.folds: got {shown(folds)}; search.pruner 'wilcoxon' compares folds, give at least 3"
+            )
         # all finished folds worse than the best trial's, one fold still to come
         elif (smallest := 0.5 ** (folds - 1)) >= self.p_threshold:
             problems.append(

@@ -97,7 +97,7 @@ def test_patient_waits_until_a_trial_stops_getting_better() -> None:
 @pytest.mark.parametrize(
     ("keys", "folds", "message"),
     [
-        ({}, 2, "split.folds: got 2 (whole number); the pruner 'wilcoxon' compares folds, give at least 3"),
+        ({}, 2, "split.folds: got 2 (whole number); search.pruner 'wilcoxon' compares folds, give at least 3"),
         ({}, 4, "search.pruner.p_threshold: got 0.1 (decimal number); with 4 folds no p-value can be below 0.125"),
         (
             {"p_threshold": 0.2},

@@ -155,7 +155,7 @@ MISTAKES: list[tuple[Mapping[str, object], str]] = [
     ({"train/metric": ["loss", "loss"]}, "train.metric: got ['loss', 'loss'] (list); every metric counts once"),
     (
         {"train/metric": ["loss", "auroc"], "search/pruner": {"name": "median"}},
-        "search.pruner: got 'median' (text); with several metrics no trial is pruned, because one that is bad by the",
+        "search.pruner: got 'median' (text); with several metrics in train.metric no trial is pruned, because",
     ),
     ({"train/max_epochs": "sixty"}, "train.max_epochs: got 'sixty' (text); accepted: a whole number from 1"),
     ({"train/max_epochs": True}, "train.max_epochs: got true (boolean); accepted: a whole number from 1"),
