@@ -4,13 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Update, insert, select, update
+from sqlalchemy import Select, insert, select, update
 
 from hpo.errors import UsageError
 from hpo.space import Params, Space
 from hpo.store import tables
 from hpo.store.catalogue import Store
-from hpo.store.connect import quiet_optuna
+from hpo.store.connect import quiet_optuna, retried
 from hpo.store.overview import GIVEN
 from hpo.store.records import DataRecord, Evaluation, Given, Opening, Plan, StudyRecord
 from hpo.study import StudyDef
@@ -67,8 +67,7 @@ class Evaluations:
         """All of them, the one that began last first."""
         columns = tables.evaluations.c
         query = select(tables.evaluations).where(columns.study_id == self._record.study_id)
-        with self._store.rdb.engine.begin() as connection:
-            rows = connection.execute(query.order_by(columns.number.desc())).mappings().all()
+        rows = retried(lambda: _rows(self._store, query.order_by(columns.number.desc())))
         return [Evaluation.model_validate({k: v for k, v in row.items() if k != "study_id"}) for row in rows]
 
     def latest(self) -> Evaluation | None:
@@ -90,26 +89,29 @@ class Evaluations:
 
     def choose(self, number: int, winner: str) -> None:
         """Records the configuration that won on validation."""
-        with self._store.rdb.engine.begin() as connection:
-            connection.execute(self._row(number).values(winner=winner))
+        self._change(number, winner=winner)
 
     def finish(self, number: int, report: Mapping[str, Any]) -> None:
         """Records what was found out."""
-        with self._store.rdb.engine.begin() as connection:
-            now = self._store.now(connection)
-            connection.execute(self._row(number).values(report=dict(report), finished_at=now))
+        self._change(number, ended=True, report=dict(report))
 
-    def _row(self, number: int) -> Update:
+    def _change(self, number: int, *, ended: bool = False, **values: Any) -> None:
         columns = tables.evaluations.c
-        return update(tables.evaluations).where(columns.study_id == self._record.study_id, columns.number == number)
+        row = update(tables.evaluations).where(columns.study_id == self._record.study_id, columns.number == number)
+
+        def change() -> None:
+            with self._store.rdb.engine.begin() as connection:
+                when = {"finished_at": self._store.now(connection)} if ended else {}
+                connection.execute(row.values(**values, **when))
+
+        retried(change)
 
 
 def openings(store: Store, test_sha256: str) -> list[Opening]:
     """Everybody who ever opened this test part, first to last."""
     columns = tables.openings.c
     query = select(tables.openings).where(columns.test_sha256 == test_sha256).order_by(columns.number)
-    with store.rdb.engine.begin() as connection:
-        rows = connection.execute(query).mappings().all()
+    rows = retried(lambda: _rows(store, query))
     return [Opening.model_validate({k: v for k, v in row.items() if k != "test_sha256"}) for row in rows]
 
 
@@ -147,15 +149,23 @@ def open_once(store: Store, test_sha256: str, *, study: str, purpose: str, who: 
     Raises:
         UsageError: it was opened before, for another purpose.
     """
-    with store.lock(OPENINGS).hold():
-        before = openings(store, test_sha256)
-        if any(opening.purpose == purpose for opening in before):
-            return before
-        if not again:
-            refuse_second(before, purpose)
-        with store.rdb.engine.begin() as connection:
-            opening = Opening(
-                number=len(before), study=study, purpose=purpose, who=who, opened_at=store.now(connection)
-            )
-            connection.execute(insert(tables.openings).values(test_sha256=test_sha256, **opening.model_dump()))
-        return [*before, opening]
+
+    def record() -> list[Opening]:
+        with store.lock(OPENINGS).hold():
+            before = openings(store, test_sha256)
+            if any(opening.purpose == purpose for opening in before):
+                return before
+            if not again:
+                refuse_second(before, purpose)
+            with store.rdb.engine.begin() as connection:
+                now = store.now(connection)
+                opening = Opening(number=len(before), study=study, purpose=purpose, who=who, opened_at=now)
+                connection.execute(insert(tables.openings).values(test_sha256=test_sha256, **opening.model_dump()))
+            return [*before, opening]
+
+    return retried(record)
+
+
+def _rows(store: Store, query: Select[Any]) -> Sequence[Mapping[str, Any]]:
+    with store.rdb.engine.begin() as connection:
+        return [dict(row) for row in connection.execute(query).mappings()]
