@@ -150,7 +150,11 @@ class _Work:
             report |= {"per_seed": rows, "test": None, "why_no_test": why}
         else:
             report |= self._tested(winner, test_sha256)
-        report["seconds"] = self._seconds()
+        report |= {
+            "seconds": self._seconds(),
+            "data": self.record.data.model_dump(mode="json"),
+            "versions": installed(self.record.spaces),
+        }
         return dict(finite(report))
 
     def _ranked(self, ranking: Sequence[Ranked]) -> Report:

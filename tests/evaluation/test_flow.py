@@ -4,6 +4,8 @@ import os
 import signal
 from typing import Any
 
+from hpo.evaluation.plan import sibling
+from hpo.store import give
 from tests.cli.run import call
 from tests.evaluation.conftest import Searched
 
@@ -73,8 +75,8 @@ def test_a_killed_evaluation_goes_on(searched: Searched) -> None:
     assert len(searched.trials()) == 6
 
 
-def test_an_evaluation_that_began_keeps_its_configurations(searched: Searched) -> None:
-    """Trials of the search that end in between do not change what a killed evaluation goes on with."""
+def test_a_killed_one_keeps_its_configurations_and_any_worker_helps(searched: Searched) -> None:
+    """What the search finds in between changes nothing. A worker trains it as well; a stopped one is taken up again."""
     searched.plan(pause=30)
     process = searched.process("--top", "1", "--seeds", "2", "--workers", "1")
     searched.wait_for_starts(1)
@@ -82,24 +84,14 @@ def test_an_evaluation_that_began_keeps_its_configurations(searched: Searched) -
     process.wait()
     (begun,) = {trial.given.configuration for trial in searched.trials() if trial.given}
     study = searched.store.optuna_study(searched.store.study("s"))
-    study.enqueue_trial({"learning_rate": 0.0123})
-    study.tell(study.ask(), 0.999)
-    searched.plan()
-    report = searched.report("--top", "1", "--seeds", "2", "--workers", "1")
-    assert report["winner"] == begun
-
-
-def test_any_worker_helps(searched: Searched) -> None:
-    """What a worker trains in the sibling need not be trained by the command; and a stopped one is taken up."""
-    searched.plan(pause=30)
-    process = searched.process("--top", "1", "--seeds", "2", "--workers", "1")
-    searched.wait_for_starts(1)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    better = study.ask()
+    better.suggest_float("learning_rate", 1e-4, 1e-1, log=True)
+    study.tell(better, 0.999)
     searched.plan()
     assert call("worker", "s/evaluate", "--slots", "1", *searched.places()).code == 0
     starts = len(searched.starts())
-    assert searched.report("--top", "1", "--seeds", "2")["configurations"][0]["validation"]["n"] == 2
+    report = searched.report("--top", "1", "--seeds", "2")
+    assert (report["winner"], report["configurations"][0]["validation"]["n"]) == (begun, 2)
     assert len(searched.starts()) == starts
     assert call("stop", "s/evaluate", "--storage", searched.url).code == 0
     assert searched.report("--top", "1", "--seeds", "3")["configurations"][0]["validation"]["n"] == 3
@@ -130,8 +122,8 @@ def test_the_plan_changes_nothing(searched: Searched) -> None:
 
 def test_part_of_an_evaluation_is_not_evaluated(searched: Searched) -> None:
     """The message names the study that is meant."""
-    searched.report("--top", "1", "--seeds", "1")
-    arguments = searched.arguments()
-    run = call("evaluate", "s/evaluate", *arguments[2:])
+    record = searched.store.study("s")
+    give(searched.store, sibling(record, "evaluate"), [], spaces=record.spaces, data=record.data, versions={})
+    run = call("evaluate", "s/evaluate", *searched.places())
     assert run.code == 2
     assert "`hpo evaluate s` evaluates 's'" in run.err
