@@ -182,7 +182,7 @@ def evaluate(
     from hpo.store import Store
 
     asked, wish = Asked(top, seeds, test=test, again=again), _wish(name, workers, **wishes)
-    with Store(wish.storage) as store:
+    with Store(wish.storage, read_only=dry_run) as store:
         if dry_run:
             planned = plan(store, name, asked)
             if as_json:

@@ -5,6 +5,7 @@ import io
 import json
 import logging
 import sys
+import threading
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -172,9 +173,10 @@ def start_log(form: str) -> None:
     log.setLevel(logging.INFO)
     log.propagate = False
     sys.excepthook = _traceback
+    threading.excepthook = lambda args: _traceback(args.exc_type, args.exc_value, args.exc_traceback)
 
 
-def _traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+def _traceback(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
     """A bug's last words, on their way to stderr."""
     sys.stderr.write(redact.scrub("".join(traceback.format_exception(kind, error, trace))))
 

@@ -91,7 +91,7 @@ def work(wish: Wish) -> int:
 def attend(store: Store, wish: Wish, console: Console) -> int:
     """Works like `work`, and shows how the study goes on. Returns the exit code."""
     to_start = _plan_here(store, wish)
-    with Store(wish.storage) as beside, Watch(beside, wish.study, console):
+    with Store(wish.storage, read_only=True) as beside, Watch(beside, wish.study, console):
         return local.start(to_start, store)
 
 

@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 BEFORE = "0000"  # hpo 0.1.0 knew no steps and kept a number; its tables are those that the first step makes
 FIRST = "0001"
 LEASES_SHOWN = 3
+_VERSIONS: list[str] = []
 
 
 def check(storage: optuna.storages.RDBStorage, place: str) -> None:
@@ -35,7 +36,7 @@ def check(storage: optuna.storages.RDBStorage, place: str) -> None:
     if found is None:
         raise StorageError(f"the database {place} has no hpo tables; `hpo migrate` makes them")
     refuse_other(found, place)
-    if storage.get_current_version() != storage.get_head_version():
+    if storage.get_current_version() != _optunas(storage)[0]:
         _refuse_newer_optuna(storage, place)
         raise StorageError(
             f"Optuna's tables in the database {place} are of an older version; `hpo migrate` upgrades them"
@@ -68,7 +69,7 @@ def migrate(storage: optuna.storages.RDBStorage, place: str, now: ColumnElement[
     Raises:
         StorageError: tables are newer than this hpo knows, or somebody works with them.
     """
-    outdated = storage.get_current_version() != storage.get_head_version()
+    outdated = storage.get_current_version() != _optunas(storage)[0]
     if outdated:
         _refuse_newer_optuna(storage, place)
     with storage.engine.begin() as connection:
@@ -130,8 +131,15 @@ def _refuse_leases(connection: Connection, place: str, now: ColumnElement[float]
         )
 
 
+def _optunas(storage: optuna.storages.RDBStorage) -> list[str]:
+    """The versions that this Optuna knows, the newest first. It reads all of its steps to tell, so it is asked once."""
+    if not _VERSIONS:
+        _VERSIONS.extend(storage.get_all_versions())
+    return _VERSIONS
+
+
 def _refuse_newer_optuna(storage: optuna.storages.RDBStorage, place: str) -> None:
-    if storage.get_current_version() not in storage.get_all_versions():
+    if storage.get_current_version() not in _optunas(storage):
         raise StorageError(
             f"Optuna's tables in the database {place} are of version {storage.get_current_version()}, newer than "
             f"optuna {optuna.__version__} knows; install the optuna that upgraded them, or a newer one"

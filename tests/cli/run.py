@@ -5,6 +5,7 @@ import logging
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,11 +52,13 @@ def call(*args: str | Path, **environment: str) -> Run:
     """The command in this process. An exception that it lets out, which a user would see as a traceback, comes here."""
     log = logging.getLogger("hpo")
     before = log.handlers, log.level, log.propagate
+    hooks = sys.excepthook, threading.excepthook
     try:
         result = CliRunner().invoke(main, [str(arg) for arg in args], prog_name="hpo", env=environment)
     finally:
         # what the command set up writes to a stream that is gone
         log.handlers, log.level, log.propagate = before
+        sys.excepthook, threading.excepthook = hooks
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return Run(result.exit_code, result.stdout, result.stderr)

@@ -33,9 +33,9 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def store(address: str, clock: Clock) -> Store:
-    """An empty database of each kind."""
-    return open_store(address, clock)
+def store(tmp_path: Path, clock: Clock) -> Store:
+    """An empty database."""
+    return open_store(tmp_path, clock)
 
 
 def filled(store: Store, artifacts: Path, name: str = "s") -> None:
@@ -65,8 +65,9 @@ def delete(store: Store, name: str, artifacts: Path) -> None:
     keeping.delete(store, deletion.look(store, name), artifacts)
 
 
-def test_nothing_stays_behind(store: Store, tmp_path: Path) -> None:
+def test_nothing_stays_behind(address: str, tmp_path: Path) -> None:
     """No row in any table, no file, no lock; a study of the same name begins from nothing."""
+    store = open_store(address)
     filled(store, tmp_path)
     assert {"hpo_studies", "hpo_trials", "hpo_workers", "trials", "studies"} <= rows(store).keys()
     delete(store, "s", tmp_path)

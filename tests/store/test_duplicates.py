@@ -1,6 +1,7 @@
 """Settings that come up again: trained once over all workers, answered from the record, never without an end."""
 
 from collections import Counter
+from pathlib import Path
 
 import optuna
 import pytest
@@ -19,9 +20,9 @@ def space(*units: int) -> dict[str, Space]:
 
 
 @pytest.fixture
-def store(address: str) -> Store:
-    """An empty database of each kind."""
-    return open_store(address)
+def store(tmp_path: Path) -> Store:
+    """An empty database."""
+    return open_store(tmp_path)
 
 
 def created(store: Store, *units: int, duplicates: str = "skip", sampler: str = "random", **budget: float) -> Claims:
@@ -33,8 +34,9 @@ def created(store: Store, *units: int, duplicates: str = "skip", sampler: str = 
     return Claims(store, "s", "a", Times())
 
 
-def test_a_setting_is_trained_once(store: Store) -> None:
+def test_a_setting_is_trained_once(address: str) -> None:
     """What comes up again ends at once as the first one ended, counts as a trial, and says whose record it is."""
+    store = open_store(address)
     claims = created(store, 8, 16, trials=6)
     values = {}
     while not isinstance(claim := claims.claim(), Over):
@@ -65,8 +67,9 @@ def test_a_seed_of_its_own_where_that_is_wanted(store: Store) -> None:
     assert len({trial.seed for trial in store.trials("s")}) == 3
 
 
-def test_what_still_runs_is_waited_for(store: Store) -> None:
+def test_what_still_runs_is_waited_for(address: str) -> None:
     """While the first one runs, repetitions of it are held back, whoever proposed them; then it answers all."""
+    store = open_store(address)
     claims, other = created(store, 8, trials=3), Claims(store, "s", "b", Times())
     first = claimed(claims)
     assert [claims.claim(), other.claim()] == [Idle(), Idle()]
@@ -151,10 +154,10 @@ def test_many_repetitions_do_not_pile_up(store: Store) -> None:
     assert len(store.trials("s")) <= 12
 
 
-def test_when_the_hours_end_what_waits_ends_too(address: str) -> None:
+def test_when_the_hours_end_what_waits_ends_too(tmp_path: Path) -> None:
     """Nothing stays RUNNING after a time budget."""
     moment = [1_000_000.0]
-    store = open_store(address, lambda: moment[0])
+    store = open_store(tmp_path, lambda: moment[0])
     claims = created(store, 8, trials=2, hours=0.001)
     claimed(claims)
     assert claims.claim() == Idle()

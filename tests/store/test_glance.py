@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator, Sized
+from pathlib import Path
 
 import optuna
 import pytest
@@ -15,9 +16,13 @@ from tests.support import claimed, completed, create, definition, open_store
 
 
 @pytest.fixture
-def store(address: str) -> Store:
-    """A study with trials of every kind: ended well and badly, running, lost, waiting; two of equal value."""
-    store = open_store(address)
+def store(tmp_path: Path) -> Store:
+    """A study with trials of every kind."""
+    return filled(open_store(tmp_path))
+
+
+def filled(store: Store) -> Store:
+    """Trials that ended well and badly, run, were lost, wait; two of equal value."""
     create(store, definition(budget={"trials": 30}))
     claims = Claims(store, "s", "a", Times())
     claims.roster.join(host="h", pid=1, slots=1, lease=60.0)
@@ -25,8 +30,7 @@ def store(address: str) -> Store:
     ends += [Result(cause=cause, detail=f"it was {cause}") for cause in Cause if cause is not Cause.COMPLETED]
     for result in ends:
         claim = claimed(claims)
-        for step in range(3):
-            claims.report(claim, Epoch(fold=0, epoch=step, step=step, value=0.2, seconds=0.1, logs={}))
+        claims.report(claim, Epoch(fold=0, epoch=0, step=0, value=0.2, seconds=0.1, logs={}))
         claims.finish(claim, result)
     running = claimed(claims)
     claims.report(running, Epoch(fold=0, epoch=0, step=0, value=0.3, seconds=0.1, logs={}))
@@ -49,8 +53,9 @@ def statements(store: Store) -> Iterator[list[int]]:
     event.remove(store.rdb.engine, "before_cursor_execute", note)
 
 
-def test_a_glance_says_what_a_look_says(store: Store) -> None:
+def test_a_glance_says_what_a_look_says(address: str) -> None:
     """The status from our rows is the one that all of Optuna's trials give."""
+    store = filled(open_store(address))
     record = store.study("s")
     whole = overview.status(store, record, overview.trials(store, record))
     seen = store.status("s")
