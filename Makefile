@@ -64,7 +64,7 @@ lock:  ## write requirements.lock anew from pyproject.toml
 	    --universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url \
 	    --custom-compile-command 'make lock' $(EXTRAS:%=--extra %)
 
-EXTRAS := cmaes dashboard dev onnx parquet postgres runtime s3 train
+EXTRAS := cmaes dashboard dev onnx parquet postgres report runtime s3 train
 
 clean:  ## remove .venv and every cache; studies and their results in .hpo stay
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info

@@ -10,13 +10,16 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import hypothesis
 import pytest
 
 from tests.postgres import Server, binaries
 from tests.slurm import Cluster, missing
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 ROOT = Path(__file__).resolve().parent.parent
 # Set by .ci/run, where nothing may be missing.
@@ -159,6 +162,16 @@ def slurm(require: Require) -> Iterator[Cluster]:
     cluster = Cluster()
     yield cluster
     cluster.remove()
+
+
+@pytest.fixture(scope="session")
+def browser(require: Require) -> "Iterator[Browser]":
+    """A headless browser for the session; `tests.browser.visit` opens pages in it."""
+    from tests.browser import CHROMIUM, chromium
+
+    require(CHROMIUM.exists(), "needs Chromium (Debian: apt-get install chromium)")
+    with chromium() as started:
+        yield started
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
