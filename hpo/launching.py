@@ -18,7 +18,7 @@ from hpo.launch import Plan, Wish, local
 from hpo.live import Watch
 from hpo.prepare import Prepared
 from hpo.render import best_words, score, state, summary_line
-from hpo.store import Store, on_server
+from hpo.store import Store, StudyRecord, on_server, retried
 from hpo.study import differences
 
 log = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ def run(prepared: Prepared, place: str, wish: Wish, console: Console, known: Kno
     with Store(storage, create=not on_server(storage)) as store:
         data.prepare(prepared.data, prepared.split, wish.cache)
         if place == "local" and name in store.names():
-            _refuse_mixed(store, wish)
+            _refuse_mixed(store.study(name), wish)
         used = versions.installed(prepared.spaces)
         before = store.study(name).definition if name in store.names() else prepared.definition
         _, new = store.create(
@@ -97,8 +97,9 @@ def attend(store: Store, wish: Wish, console: Console) -> int:
 
 def _plan_here(store: Store, wish: Wish) -> Plan:
     """One supervisor on this machine, for a study that exists."""
-    threads = store.study(wish.study).definition.train.threads
-    _refuse_mixed(store, wish)
+    record = retried(lambda: store.study(wish.study))
+    threads = record.definition.train.threads
+    _refuse_mixed(record, wish)
     _check_machine(wish.artifacts)
     to_start = local.plan(replace(wish, threads=threads))
     for line in to_start.lines:
@@ -106,9 +107,8 @@ def _plan_here(store: Store, wish: Wish) -> Plan:
     return to_start
 
 
-def _refuse_mixed(store: Store, wish: Wish) -> None:
+def _refuse_mixed(record: StudyRecord, wish: Wish) -> None:
     """Refuses to train by other versions than the rest of the study."""
-    record = store.study(wish.study)
     versions.refuse_mixed(record.name, record.versions, record.spaces, allow=wish.allow_mixed)
 
 

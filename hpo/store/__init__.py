@@ -3,7 +3,7 @@
 from hpo.store.address import has_password, redacted, without_password
 from hpo.store.catalogue import Store
 from hpo.store.claims import Claims
-from hpo.store.connect import on_server
+from hpo.store.connect import on_server, retried
 from hpo.store.evaluations import Evaluations, give, open_once, openings, refuse_second
 from hpo.store.overview import pareto, ranked
 from hpo.store.records import (
@@ -60,5 +60,6 @@ __all__ = [
     "ranked",
     "redacted",
     "refuse_second",
+    "retried",
     "without_password",
 ]

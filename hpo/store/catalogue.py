@@ -56,8 +56,10 @@ class Store(Database):
         with self.lock(definition.name).hold():
             existing = self._find(definition.name)
             if existing is not None:
+                # first: another seed of the split is a key of the file that changed, not the data
+                spaces = _extended(existing, definition, spaces, extend)
                 self._agree(existing, definition, data)
-                self.resume(existing, definition, data, _extended(existing, definition, spaces, extend))
+                self.resume(existing, definition, data, spaces)
                 _enqueue(self.optuna_study(existing), starts)
                 return self.study(definition.name), False
             deletion.refuse_half_deleted(self, definition.name)

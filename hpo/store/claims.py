@@ -63,8 +63,8 @@ class Claims:
         self._lease = times.lease
         self._give_up = give_up
         self._lock = store.lock(name)
-        self._record = store.study(name)
-        self._study = store.optuna_study(self._record)
+        self._record = self._retried(lambda: store.study(name))
+        self._study = self._retried(lambda: store.optuna_study(self._record))
         self._books = Books(store, self._record.study_id)
         self._rows = Rows(store, self._record.study_id, self._books)
         self._proposals = Proposals(store, self._record, self._study)

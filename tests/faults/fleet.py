@@ -75,7 +75,8 @@ class Fleet:
         )
         self._ended: dict[int, int] = {}
         self._started: list[int] = []
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
         self.workers = [self._start() for _ in range(self.size)]
         self._engine = create_engine(self.address.replace("postgresql://", "postgresql+psycopg://"), pool_pre_ping=True)
 
@@ -194,6 +195,9 @@ class Fleet:
         if self._nursery.stdin is not None:
             self._nursery.stdin.close()
         self._nursery.wait()
+        self._listener.join()
+        if self._nursery.stdout is not None:
+            self._nursery.stdout.close()
 
     def _reap(self, worker: Worker) -> None:
         """Ends a supervisor, and waits for what it had started."""

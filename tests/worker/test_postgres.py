@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections import Counter
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from hpo.settings import Times
+from hpo.store import Claims
 from tests.postgres import Server
 from tests.support import TESTS, create, definition, kill, open_store, prepared_record
 
@@ -59,6 +62,19 @@ def test_two_supervisors_share_a_study(address: str, tmp_path: Path) -> None:
     assert [process.wait(timeout=100) for process in processes] == [0, 0]
     assert Counter(starts(tmp_path)) == Counter(range(16))
     assert store.status("s").counts == {"complete": 16, "pruned": 0, "fail": 0, "running": 0, "waiting": 0}
+
+
+def test_an_outage_before_the_first_look(address: str, postgres: Server, tmp_path: Path) -> None:
+    """A worker that has reached the database once waits for it, also where it has not read its study yet."""
+    store = open_store(address)
+    create(store, definition(), prepared_record(tmp_path / "cache"))
+    postgres.stop("fast")
+    back = threading.Timer(1.0, postgres.start)
+    back.start()
+    try:
+        assert Claims(store, "s", "worker", Times()).record.name == "s"
+    finally:
+        back.join()
 
 
 @pytest.mark.parametrize("mode", ["fast", "immediate"])
