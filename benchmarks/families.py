@@ -32,9 +32,8 @@ def main() -> None:
         value, best = max(scores, key=lambda pair: pair[0], default=(None, None))
         pace = [seconds_per_epoch(t.outcome) for t in trials if t.outcome is not None and t.outcome.epochs]
         rows.append((value or 0.0, family, trials, len(scores), best, pace))
-    print(
-        f"| family | trials | completed | best {record.definition.train.metrics[0]} | seconds per epoch | its settings |"
-    )
+    metric = record.definition.train.metrics[0]
+    print(f"| family | trials | completed | best {metric} | seconds per epoch | its settings |")
     print("| --- | --: | --: | --: | --: | --- |")
     for value, family, trials, completed, best, pace in sorted(rows, key=lambda row: -row[0]):
         words = ""
