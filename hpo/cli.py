@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hpo import __version__, cli_data, cli_serve, housekeeping, settings
+from hpo import __version__, cli_data, cli_look, cli_serve, housekeeping, settings
 from hpo.console import (
     Commands,
     artifacts_option,
@@ -198,77 +198,6 @@ def evaluate(
     click.get_current_context().exit(code)
 
 
-@main.command(epilog=example("hpo status quickstart --json"))
-@name_argument
-@storage_option
-@json_option
-def status(name: str, storage: str, as_json: bool) -> None:
-    """Counts, budget, best so far, failures by cause, workers."""
-    from hpo.evaluated import evaluated
-    from hpo.render import status_table
-    from hpo.store import Store
-
-    with Store(storage, read_only=True) as store:
-        found, evaluation = store.status(name), evaluated(store, store.study(name))
-    if as_json:
-        emit({**found.model_dump(mode="json"), "evaluation": evaluation})
-    else:
-        console().print(status_table(found, evaluation))
-
-
-@main.command("list", epilog=example("hpo list"))
-@storage_option
-@json_option
-def list_(storage: str, as_json: bool) -> None:
-    """All studies of a database."""
-    from hpo.render import listing
-    from hpo.store import Store
-
-    with Store(storage, read_only=True) as store:
-        rows = [store.status(name) for name in store.names()]
-    if as_json:
-        emit([row.model_dump(mode="json") for row in rows])
-    elif rows:
-        console().print(listing(rows))
-    else:
-        log.info("no studies yet; `hpo launch STUDY.toml` makes one")
-
-
-@main.command(epilog=example("hpo show quickstart 3"))
-@name_argument
-@number_argument
-@storage_option
-@json_option
-def show(name: str, number: int, storage: str, as_json: bool) -> None:
-    """One trial: parameters, scores, how it ended and why."""
-    from hpo.render import trial_table
-    from hpo.store import Store
-
-    with Store(storage, read_only=True) as store:
-        trial = store.trial(name, number)
-    if as_json:
-        emit(trial.model_dump(mode="json"))
-    else:
-        console().print(trial_table(trial))
-
-
-@main.command(epilog=example("hpo logs quickstart 3"))
-@name_argument
-@number_argument
-@storage_option
-@artifacts_option
-def logs(name: str, number: int, storage: str, artifacts: Path) -> None:
-    """What a trial's process printed, over all of its attempts."""
-    from hpo.store import Store
-
-    with Store(storage, read_only=True) as store:
-        trial = store.trial(name, number)
-    file = artifacts / (trial.artifacts or "") / "log.txt"
-    if trial.artifacts is None or not file.exists():
-        raise UsageError(f"trial {number} of study {name!r} has no log at {file}: it has not started, or ran elsewhere")
-    click.echo(file.read_text(errors="replace"), nl=False)
-
-
 @main.command(epilog=example("hpo stop quickstart"))
 @name_argument
 @storage_option
@@ -367,6 +296,7 @@ def _export_bundle(store: "Store", name: str, trial: int | None, output: Path, a
 
 
 _ELSEWHERE = (
+    *(cli_look.status, cli_look.list_, cli_look.show, cli_look.logs),
     *(cli_data.data, cli_serve.predict, cli_serve.verify),
     *(housekeeping.migrate, housekeeping.delete, housekeeping.gc),
 )

@@ -156,6 +156,14 @@ class _Text(logging.Formatter):
         return f"Error: {text}" if record.levelno >= logging.ERROR else text
 
 
+class _Stderr(logging.StreamHandler[Any]):
+    """Writes to what is stderr at that moment: a live view puts its own in its place, and prints above the picture."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.stream = sys.stderr
+        super().emit(record)
+
+
 def example(text: str) -> str:
     """The end of a help page."""
     return f"\b\nExample:\n  {text}"
@@ -167,7 +175,7 @@ def start_log(form: str) -> None:
     Args:
         form: "text", or "json" for one JSON object a line.
     """
-    handler = logging.StreamHandler()
+    handler = _Stderr()
     handler.setFormatter(_JsonLines() if form == "json" else _Text("%(message)s"))
     log.handlers = [handler]
     log.setLevel(logging.INFO)

@@ -36,8 +36,8 @@ def size(number: int) -> str:
     return f"{value / 1000:.1f} TB"
 
 
-def to_json(value: Any, *, indent: int = 2) -> str:
-    """Indented JSON; numbers that are none become null."""
+def to_json(value: Any, *, indent: int | None = 2) -> str:
+    """Indented JSON, or on one line with `indent` None; numbers that are none become null."""
     return json.dumps(finite(value), indent=indent, ensure_ascii=False, allow_nan=False)
 
 

@@ -15,11 +15,11 @@ from hpo.errors import MissingExtra, StorageError
 from hpo.export import export
 from hpo.knowledge import Knowledge
 from hpo.launch import Plan, Wish, local
-from hpo.live import Watch
 from hpo.prepare import Prepared
 from hpo.render import best_words, score, state, summary_line
 from hpo.store import Store, StudyRecord, on_server, retried
 from hpo.study import differences
+from hpo.watching import Watch
 
 log = logging.getLogger(__name__)
 

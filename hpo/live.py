@@ -1,13 +1,10 @@
-"""Watches a study, one training or a download while it goes on: live on a terminal, plain lines in a pipe or a log."""
+"""Shows one training or a download while it goes on: live on a terminal, plain lines in a pipe or a log."""
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import TracebackType
 
 from rich.console import Console
-from rich.live import Live
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -18,75 +15,9 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from hpo.errors import HpoError
-from hpo.render import ended_line, progress, summary_line
-from hpo.store import Store, TrialRecord, pareto
 from hpo.trial import Epoch
 
-POLL_SECONDS = 1.0
-SAY_SECONDS = 30.0  # between two summaries where nothing is live
-
-
-class Watch:
-    """A context in which a thread shows how a study goes on.
-
-    Args:
-        store: the database; it gets connections of its own.
-        name: of the study.
-        console: where to; a dumb one gets lines.
-    """
-
-    def __init__(self, store: Store, name: str, console: Console) -> None:
-        self._store = store
-        self._name = name
-        self._console = console
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="live", daemon=True)
-        self._metrics = store.study(name).definition.train.metrics
-        self._seen = {t.number for t in store.trials(name) if t.cause is not None}
-
-    def __enter__(self) -> "Watch":
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        try:
-            if self._console.is_terminal and not self._console.is_dumb_terminal:
-                with Live(console=self._console, auto_refresh=False, transient=True) as live:
-                    while not self._stop.wait(POLL_SECONDS):
-                        live.update(progress(self._store.status(self._name, self._look())), refresh=True)
-            else:
-                polls = 0
-                while not self._stop.wait(POLL_SECONDS):
-                    trials = self._look()
-                    polls += 1
-                    if polls * POLL_SECONDS >= SAY_SECONDS:
-                        polls = 0
-                        status = self._store.status(self._name, trials)
-                        self._console.print(summary_line(status), highlight=False, soft_wrap=True)
-            self._look()
-        except HpoError as error:
-            self._console.print(f"progress cannot be shown: {error}", highlight=False)
-
-    def _look(self) -> list[TrialRecord]:
-        """Says what ended since the last look. Returns all trials."""
-        trials = self._store.trials(self._name)
-        fresh = [t for t in trials if t.cause is not None and t.number not in self._seen and t.state != "running"]
-        if not fresh:
-            return trials
-        several = len(self._metrics) > 1
-        best = {trial.number for trial in pareto(trials, self._metrics)[: None if several else 1]}
-        for trial in sorted(fresh, key=lambda t: t.finished_at or 0.0):
-            self._seen.add(trial.number)
-            line = ended_line(trial, trial.number in best)
-            self._console.print(line, highlight=False, soft_wrap=True, markup=False)
-        return trials
+SAY_SECONDS = 30.0  # between two lines where nothing is live
 
 
 @contextmanager

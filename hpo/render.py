@@ -1,14 +1,13 @@
-"""What people see: studies, trials and progress as text and rich tables. Pure: values in, renderables out."""
+"""What people see: studies and trials as text and rich tables. Pure: values in, renderables out."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from rich.console import Group, RenderableType
-from rich.progress_bar import ProgressBar
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from hpo.store import Best, Status, TrialRecord
+from hpo.store import Best, Status, TrialRecord, WorkerRecord
 
 MARKS = {"complete": "green", "pruned": "yellow", "fail": "red", "running": "cyan", "waiting": "dim"}
 MOST_OF_FRONT = 10  # trials that a page shows of a front
@@ -53,7 +52,8 @@ def best_words(best: Best) -> str:
     return ", ".join(f"{metric} {values([value])}" for metric, value in best.values.items()) + f", trial {best.trial}"
 
 
-def _shown(status: Status) -> Sequence[Best]:
+def shown(status: Status) -> Sequence[Best]:
+    """The best trial, or the first ones of the front."""
     return status.front[:MOST_OF_FRONT] or tuple(filter(None, [status.best]))
 
 
@@ -93,44 +93,13 @@ def state(status: Status) -> str:
     return f"{status.state} ({status.ending}{' used up' if status.ending in status.budget else ''})"
 
 
-def time_left(status: Status) -> float | None:
-    """Seconds until the budget ends if trials go on as they did; None before the first one ended."""
-    estimates = []
-    trials, hours = status.budget["trials"], status.budget["hours"]
-    if hours.limit is not None:
-        estimates.append((hours.limit - hours.used) * 3600)
-    if trials.limit is not None and trials.used and hours.used:
-        estimates.append((trials.limit - trials.used) * hours.used * 3600 / trials.used)
-    return max(0.0, min(estimates)) if estimates else None
-
-
-def progress(status: Status) -> RenderableType:
-    """The live view of a study: budget, best so far, and what runs."""
-    trials = status.budget["trials"]
-    head = Text.assemble((f"study {status.study}", "bold"), f"  {state(status)}  ", (summary_line(status), "dim"))
-    lines: list[RenderableType] = [head]
-    if trials.limit is not None:
-        bar = Table.grid(padding=(0, 1))
-        left = time_left(status)
-        bar.add_row(
-            ProgressBar(total=trials.limit, completed=trials.used, width=40),
-            f"{trials.used:.0f}/{trials.limit:.0f} trials",
-            "" if left is None else f"about {duration(left)} left",
-        )
-        lines.append(bar)
-    lines += [Text(f"best: {best_words(best)}: {settings(best.params)}") for best in _shown(status)]
-    running = Table.grid(padding=(0, 1))
-    for trial in status.running:
-        done = 0 if trial.last_step is None else trial.last_step + 1
-        running.add_row(
-            Text(f"trial {trial.number}", style="cyan"),
-            ProgressBar(total=status.max_steps, completed=done, width=20),
-            f"epoch {done}/{status.max_steps}",
-            f"{status.metric} {score(trial.last_value)}",
-            f"attempt {trial.attempt}" if trial.attempt > 1 else "",
-        )
-    lines.append(running)
-    return Group(*lines)
+def places(worker: WorkerRecord) -> str:
+    """How many trials a worker has at a time, and on which GPUs."""
+    gpus = list(dict.fromkeys(device for device in worker.devices if device))
+    slots = f"{worker.slots} slot{'' if worker.slots == 1 else 's'}"
+    if not gpus:
+        return f"{slots}, CPU" if worker.devices else slots
+    return f"{slots}, GPU{'s' if len(gpus) > 1 else ''} {', '.join(name[:12] for name in gpus)}"
 
 
 def status_table(status: Status, evaluation: Mapping[str, Any] | None = None) -> RenderableType:
@@ -147,7 +116,7 @@ def status_table(status: Status, evaluation: Mapping[str, Any] | None = None) ->
     for name, use in status.budget.items():
         limit = "no limit" if use.limit is None else f"{use.limit:g}"
         table.add_row("budget" if name == "trials" else "", f"{name}: {use.used:.4g} of {limit}")
-    for best in _shown(status):
+    for best in shown(status):
         table.add_row("best", best_words(best))
         table.add_row("", settings(best.params))
     if status.best is None:
@@ -164,7 +133,7 @@ def status_table(status: Status, evaluation: Mapping[str, Any] | None = None) ->
         table.add_row("knows", f"{n} trials of study {name}")
     for worker in status.workers:
         if worker.alive:
-            table.add_row("worker", f"{worker.host}, pid {worker.pid}, {worker.slots} slots")
+            table.add_row("worker", f"{worker.host}, pid {worker.pid}, {places(worker)}")
     seconds = status.seconds
     table.add_row("time", f"training {duration(seconds['training'])}, overhead {duration(seconds['overhead'])}")
     if status.state == "failed":

@@ -60,6 +60,7 @@ class Supervisor:
         self._artifacts = artifacts.resolve()
         self._server = server or ForkServer(log=self._artifacts / name / "forkserver.log")
         self._wishes = Wishes()
+        self._devices = tuple(devices)
         self.worker = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         self._claims = Claims(store, name, self.worker, self._times, give_up=self._wishes.abort)
         self._parts = data.parts(self._claims.record.data.split_sha256, cache.resolve())
@@ -101,7 +102,11 @@ class Supervisor:
         renewal = threading.Thread(target=self._renew_until_left, name="renewal", daemon=True)
         try:
             self._claims.roster.join(
-                host=socket.gethostname(), pid=os.getpid(), slots=len(slots), lease=self._times.lease
+                host=socket.gethostname(),
+                pid=os.getpid(),
+                slots=len(slots),
+                lease=self._times.lease,
+                devices=[device or None for device in self._devices],
             )
             for thread in (*slots, renewal):
                 thread.start()

@@ -4,7 +4,7 @@ import io
 
 from rich.console import Console
 
-from hpo.render import duration, ended_line, listing, progress, settings, status_table, summary_line, time_left
+from hpo.render import duration, ended_line, listing, settings, status_table, summary_line
 from hpo.store import Best, Status, TrialRecord, WorkerRecord
 from hpo.store.records import Use
 from hpo.trial import Cause, Result
@@ -75,19 +75,8 @@ def test_the_summary_names_counts_budget_and_best() -> None:
     )
 
 
-def test_the_time_left_follows_what_was_needed_so_far() -> None:
-    """Three of six trials took half an hour: another half hour; with a limit of hours, what is left of it."""
-    assert time_left(STATUS) == 1800
-    limited = {**STATUS.budget, "hours": Use(used=0.5, limit=0.6)}
-    assert round(time_left(STATUS.model_copy(update={"budget": limited})) or 0) == 360
-
-
 def test_the_views_hold_what_matters() -> None:
-    """The live panel, the status and the list show trials, budget, best, ends by cause, workers and epochs."""
-    live = text(progress(STATUS))
-    assert "3/6 trials" in live
-    assert "epoch 5/40" in live
-    assert "attempt 2" in live
+    """The status and the list show trials, best, ends by cause and workers."""
     status = text(status_table(STATUS))
     assert "2 x diverged" in status
     assert "node, pid 7, 2 slots" in status
@@ -107,7 +96,6 @@ def test_a_front_is_shown_by_every_metric() -> None:
     assert "and 2 more, which `hpo export s --pareto` has too" in shown
     assert "12 on the front; the first has accuracy 0.7800, parameters 14,808, trial 12" in summary_line(status)
     assert "accuracy 0.9000 (front of 12)" in text(listing([status]))
-    assert text(progress(status)).count("best: ") == 10
     line = ended_line(TRIAL.model_copy(update={"values": (0.91, 1234.0)}), True)
     assert line.startswith("trial 3: completed 0.9100, 1,234, 12 epochs in 1 min 15 s")
     assert status.model_dump(mode="json")["best"] == [best.model_dump(mode="json") for best in front]

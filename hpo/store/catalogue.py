@@ -183,24 +183,31 @@ class Store(Database):
         """All workers that ever joined a study; one not heard of for one of its leases is not alive."""
         return overview.workers(self, self.study(name))
 
-    def status(self, name: str, trials: list[TrialRecord] | None = None) -> Status:
-        """The study at this moment.
+    def status(self, name: str) -> Status:
+        """The study at this moment."""
+        return retried(lambda: self._look(name)[0])
 
-        Args:
-            trials: what `trials` just returned, to spare reading them again; None reads them.
+    def look(self, name: str) -> tuple[Status, list[TrialRecord]]:
+        """The study at this moment, and its trials by number; of those that ended, the parameters may be missing.
+
+        For who looks again and again: a database that is away is not waited for.
+
+        Raises:
+            StorageError: it is away; the cause is one of `OUTAGE`.
         """
+        return retried(lambda: self._look(name), for_seconds=0.0)
 
-        def status() -> Status:
-            record = self.study(name)
-            if trials is not None:
-                return overview.status(self, record, trials)
-            if samplers.size(record.definition, record.spaces) is not None:  # then their parameters count
-                return overview.status(self, record, overview.trials(self, record))
-            return overview.status(
-                self, record, glance.trials(self, record), lambda number: glance.trial(self, record, number)
-            )
+    def _look(self, name: str) -> tuple[Status, list[TrialRecord]]:
+        record = self.study(name)
+        if samplers.size(record.definition, record.spaces) is not None:  # then their parameters count
+            trials = overview.trials(self, record)
+            return overview.status(self, record, trials), trials
+        trials = glance.trials(self, record)
+        return overview.status(self, record, trials, lambda number: glance.whole(self, record, number)), trials
 
-        return retried(status)
+    def ended_trial(self, name: str, number: int) -> TrialRecord:
+        """One trial that has ended; from memory for who asks again, and not waited for either: see `look`."""
+        return retried(lambda: glance.whole(self, self.study(name), number), for_seconds=0.0)
 
 
 def _enqueue(study: optuna.Study, starts: Iterable[Start]) -> None:

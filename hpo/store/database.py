@@ -45,6 +45,7 @@ class Database:
             raise
         # those that have ended never change: who looks again and again need not read them again
         self.ended: dict[tuple[int, float], dict[int, TrialRecord]] = {}
+        self.glanced: dict[tuple[int, float], dict[int, TrialRecord]] = {}  # the same without their parameters
         # cached: without it every look at a study reads all of its trials again
         self.storage = optuna.storages.get_storage(self.rdb)
         self._clock = clock

@@ -18,20 +18,23 @@ from hpo.store.database import Database
 from hpo.store.records import StudyRecord, TrialRecord
 
 _OPEN = (optuna.trial.TrialState.RUNNING, optuna.trial.TrialState.WAITING)
+_CLOSED = ("complete", "pruned", "fail")
 MOST_SINGLE = 50  # trials that are read one by one; more of them are read all at once
 
 
 def trials(store: Database, record: StudyRecord) -> list[TrialRecord]:
-    """All trials of a study by number; those that ended have no `params`, and a value only if they completed."""
-    with store.rdb.engine.begin() as connection:
-        now = store.now(connection)
-        rows = connection.execute(select(tables.trials).where(tables.trials.c.study_id == record.study_id)).mappings()
-        ours = {row["number"]: dict(row) for row in rows}
+    """All trials of a study by number; those that ended have no `params`, and a value only if they completed.
+
+    Who looks again gets those that have ended from memory.
+    """
+    ended = store.glanced.setdefault((record.study_id, record.created_at), {})
+    now, ours = overview.rows(store, record, ended)
     unfinished = store.rdb.get_all_trials(record.study_id, deepcopy=False, states=_OPEN)
     found = {trial.number: overview.trial_record(trial, ours.get(trial.number), now) for trial in unfinished}
     for number, row in ours.items():
-        if number not in found and row["outcome"] is not None:
-            found[number] = _ended(row, record.definition.train.metrics)
+        if number not in found and number not in ended and row["outcome"] is not None:
+            ended[number] = _ended(row, record.definition.train.metrics)
+    found = ended | found
     # What is new or ended meanwhile, and what ended without us. Optuna counts trials by reading them all.
     top, known = max(found, default=-1), len(found)
     missing = [number for number in range(top) if number not in found]
@@ -41,6 +44,17 @@ def trials(store: Database, record: StudyRecord) -> list[TrialRecord]:
                 return overview.trials(store, record)
             found[number] = trial(store, record, number)
     return [found[number] for number in sorted(found)]
+
+
+def whole(store: Database, record: StudyRecord, number: int) -> TrialRecord:
+    """One trial that has ended, with its parameters; from memory for who asks again."""
+    ended = store.ended.setdefault((record.study_id, record.created_at), {})
+    if (known := ended.get(number)) is not None:
+        return known
+    found = trial(store, record, number)
+    if found.cause is not None and found.state in _CLOSED:
+        ended[number] = found
+    return found
 
 
 def trial(store: Database, record: StudyRecord, number: int) -> TrialRecord:

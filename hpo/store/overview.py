@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import optuna
@@ -23,15 +23,7 @@ PROGRESS = "progress"  # of a trial whose epochs Optuna does not hear of: the la
 def trials(store: Database, record: StudyRecord) -> list[TrialRecord]:
     """All trials of a study by number. Who asks again gets those that have ended from memory."""
     ended = store.ended.setdefault((record.study_id, record.created_at), {})
-    columns = tables.trials.c
-    top = max(ended, default=-1)
-    between = [number for number in range(top) if number not in ended]
-    query = select(tables.trials).where(columns.study_id == record.study_id)
-    if len(between) <= MOST_LISTED:
-        query = query.where(or_(columns.number > top, columns.number.in_(between)))
-    with store.rdb.engine.begin() as connection:
-        now = store.now(connection)
-        ours = {row["number"]: dict(row) for row in connection.execute(query).mappings()}
+    now, ours = rows(store, record, ended)
     found = []
     for frozen in store.optuna_study(record).get_trials(deepcopy=False):
         trial = ended.get(frozen.number) or trial_record(frozen, ours.get(frozen.number), now)
@@ -39,6 +31,19 @@ def trials(store: Database, record: StudyRecord) -> list[TrialRecord]:
             ended[frozen.number] = trial
         found.append(trial)
     return found
+
+
+def rows(store: Database, record: StudyRecord, known: Collection[int]) -> tuple[float, dict[int, dict[str, Any]]]:
+    """The moment, and our rows of a study's trials by number, where one can without those of the `known`."""
+    columns = tables.trials.c
+    top = max(known, default=-1)
+    between = [number for number in range(top) if number not in known]
+    query = select(tables.trials).where(columns.study_id == record.study_id)
+    if len(between) <= MOST_LISTED:
+        query = query.where(or_(columns.number > top, columns.number.in_(between)))
+    with store.rdb.engine.begin() as connection:
+        now = store.now(connection)
+        return now, {row["number"]: dict(row) for row in connection.execute(query).mappings()}
 
 
 def workers(store: Database, record: StudyRecord) -> list[WorkerRecord]:
@@ -52,7 +57,8 @@ def workers(store: Database, record: StudyRecord) -> list[WorkerRecord]:
         ).mappings()
         return [
             WorkerRecord(
-                **{k: row[k] for k in WorkerRecord.model_fields if k != "alive"},
+                **{k: row[k] for k in WorkerRecord.model_fields if k not in ("alive", "devices")},
+                devices=tuple(row["devices"] or ()),
                 alive=row["left_at"] is None and now - row["seen_at"] <= row["lease"],
             )
             for row in rows
@@ -76,6 +82,7 @@ def status(
     budget, train = record.definition.budget, record.definition.train
     team = workers(store, record)
     with store.rdb.engine.begin() as connection:
+        now = store.now(connection)
         clock = (
             connection.execute(select(tables.studies).where(tables.studies.c.study_id == record.study_id))
             .mappings()
@@ -112,6 +119,7 @@ def status(
         state = "interrupted" if team or any(trial.attempt for trial in trials) else "waiting"
     return Status(
         study=record.name,
+        at=now,
         state=state,
         metric=train.metric,
         counts={key: counts[key] for key in ("complete", "pruned", "fail", "running", "waiting")},
@@ -155,7 +163,8 @@ def pareto(trials: Sequence[TrialRecord], metrics: Sequence[str]) -> list[TrialR
         own = worth(trial)[0]
         if not any(other != own and all(a <= b for a, b in zip(other, own, strict=True)) for other in best):
             found.append(trial)
-            best.append(own)
+            if not best or best[-1] != own:  # equals stand beside each other, and one of them judges for all
+                best.append(own)
     return found
 
 
@@ -219,7 +228,7 @@ def kept(row: Mapping[str, Any], now: float) -> dict[str, Any]:
         **{name: row[name] for name in _KEPT},
         "cause": Cause(row["cause"]) if row["cause"] else None,
         "outcome": Result.model_validate(row["outcome"]) if row["outcome"] else None,
-        "live": row["expires_at"] is not None and row["expires_at"] > now,
+        "live": row["outcome"] is None and row["expires_at"] is not None and row["expires_at"] > now,
     }
 
 
@@ -239,5 +248,6 @@ def trial_record(frozen: optuna.trial.FrozenTrial, row: Mapping[str, Any] | None
         given=given(frozen.user_attrs),
         last_step=last[0],
         last_value=last[1],
+        curve=tuple(sorted(steps.items())) if frozen.state is optuna.trial.TrialState.RUNNING else (),
         **({} if row is None else kept(row, now)),
     )

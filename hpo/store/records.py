@@ -143,6 +143,7 @@ class TrialRecord(_Record):
         value: by the first metric. values: by every one; None before it completed.
         params: what the sampler chose.
         last_step: the last reported step; None before the first.
+        curve: while it runs, the steps that it reported, each with its value; none where its pruner hears of no epochs.
         worker: who owns it or finished it.
         same_as: the trial whose parameters came up again, so that this one was not trained; None for all others.
         given: None for a trial of a search.
@@ -155,6 +156,7 @@ class TrialRecord(_Record):
     values: tuple[float, ...] | None = None
     last_step: int | None = None
     last_value: float | None = None
+    curve: tuple[tuple[int, float], ...] = ()
     seed: int | None = None
     attempt: int = 0
     losses: int = 0
@@ -263,7 +265,12 @@ class Prior(_Record):
 
 
 class WorkerRecord(_Record):
-    """A supervisor that works or worked on a study; `alive` means heard of within one lease."""
+    """A supervisor that works or worked on a study.
+
+    Attributes:
+        alive: it was heard of within one lease.
+        devices: of each slot: the GPU that it uses, None for none; () where that was not recorded.
+    """
 
     worker: str
     host: str
@@ -274,6 +281,7 @@ class WorkerRecord(_Record):
     seen_at: float
     left_at: float | None
     alive: bool
+    devices: tuple[str | None, ...] = ()
 
 
 class Best(_Record):
@@ -315,6 +323,7 @@ class Status(_Record):
     """A study at one moment: what `hpo status --json` prints.
 
     Attributes:
+        at: the moment, by the database's clock.
         state: waiting (no worker yet), running, stopping, stopped, interrupted (work left, no worker), ended, failed.
         ending: why it ended: "trials", "hours", "gpu_hours" or "space exhausted"; empty while it has not.
         metric: the first one. metrics: all of them.
@@ -327,6 +336,7 @@ class Status(_Record):
     """
 
     study: str
+    at: float = 0.0
     state: str
     metric: str
     metrics: tuple[str, ...] = ()

@@ -1,6 +1,7 @@
 """The list of a study's workers: who joined, when each was last heard of, who left."""
 
 import threading
+from collections.abc import Sequence
 
 from sqlalchemy import Connection, delete, insert, or_, select, update
 
@@ -42,8 +43,14 @@ class Roster:
         self._worker = worker
         self._give_up = give_up
 
-    def join(self, *, host: str, pid: int, slots: int, lease: float) -> None:
-        """Enters the worker. Repeating it after a lost acknowledgement changes nothing."""
+    def join(
+        self, *, host: str, pid: int, slots: int, lease: float, devices: Sequence[str | None] | None = None
+    ) -> None:
+        """Enters the worker. Repeating it after a lost acknowledgement changes nothing.
+
+        Args:
+            devices: of each slot: the GPU that it uses, None for none.
+        """
 
         def join() -> None:
             with self._store.rdb.engine.begin() as connection:
@@ -61,6 +68,7 @@ class Roster:
                         lease=lease,
                         started_at=now,
                         seen_at=now,
+                        devices=None if devices is None else list(devices),
                     )
                 )
 

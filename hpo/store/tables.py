@@ -6,7 +6,7 @@ parameters and values; ours say who owns a trial, how it ended and why, and what
 
 from sqlalchemy import JSON, Boolean, Column, Double, Integer, MetaData, String, Table, Text
 
-REVISION = "0005"  # the last step in hpo/store/migrations/versions: who changes a table here adds one there
+REVISION = "0006"  # the last step in hpo/store/migrations/versions: who changes a table here adds one there
 
 metadata = MetaData()
 
@@ -66,6 +66,7 @@ workers = Table(
     Column("started_at", Double, nullable=False),
     Column("seen_at", Double, nullable=False),
     Column("left_at", Double),
+    Column("devices", JSON),  # of each slot: the GPU that it uses, null for none; null for workers of older versions
 )
 
 # What `hpo evaluate` found out about a study, one row for each time that it began anew.

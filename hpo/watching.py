@@ -1,0 +1,82 @@
+"""Watching a study: beside its workers in a thread, or alone until it has ended."""
+
+import threading
+import time
+
+import click
+from rich.console import Console
+
+from hpo.errors import HpoError
+from hpo.looking import Eyes
+from hpo.store import Status, Store
+from hpo.views import JsonLines, View, view
+
+POLL_SECONDS = 1.0
+DRAW_SECONDS = 0.5  # between two pictures: ages grow, and a terminal may have another size
+
+
+def follow(store: Store, name: str, console: Console, *, interval: float, as_json: bool) -> Status:
+    """Shows a study until it has ended or failed. Returns how it stands then.
+
+    Args:
+        store: the database.
+        name: of the study.
+        console: where to, unless `as_json`.
+        interval: seconds between two looks.
+        as_json: print lines of JSON to stdout.
+
+    Raises:
+        HpoError: there is no such study, or none any more.
+        KeyboardInterrupt: somebody had seen enough; the terminal is in order.
+    """
+    eyes = Eyes(store, name, evaluation=as_json)
+    with JsonLines(click.echo) if as_json else view(console, alone=True) as shown:
+        look = eyes.last
+        shown.show(look)
+        while look.status.state not in ("ended", "failed"):
+            _wait(interval, threading.Event(), shown)
+            look = eyes.look()
+            shown.show(look)
+    return look.status
+
+
+def _wait(seconds: float, leave: threading.Event, shown: View) -> None:
+    """Waits so long, or until told to leave; the view draws meanwhile."""
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0 and not leave.wait(min(left, DRAW_SECONDS)):
+        shown.tick()
+
+
+class Watch:
+    """A context in which a thread shows how a study goes on.
+
+    Args:
+        store: the database; the thread has it for itself.
+        name: of the study.
+        console: where to.
+    """
+
+    def __init__(self, store: Store, name: str, console: Console) -> None:
+        self._eyes = Eyes(store, name)
+        self._console = console
+        self._leave = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="live", daemon=True)
+
+    def __enter__(self) -> "Watch":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Says what ended at the last moment."""
+        self._leave.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            with view(self._console, alone=False) as shown:
+                shown.show(self._eyes.last)
+                while not self._leave.is_set():
+                    _wait(POLL_SECONDS, self._leave, shown)
+                    shown.show(self._eyes.look())
+        except HpoError as error:
+            self._console.print(f"progress cannot be shown: {error}", soft_wrap=True)
