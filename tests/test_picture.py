@@ -22,7 +22,7 @@ def drawn(status: Status, width: int = 140, height: int = 24, *, encoding: str =
     out = io.TextIOWrapper(io.BytesIO(), encoding=encoding, write_through=True)
     console = Console(file=out, width=width, height=height, force_terminal=True, color_system=None)
     console.print(Picture(status, now=status.at + 5, away=away))
-    text = out.buffer.getvalue().decode(encoding)  # type: ignore[attr-defined] # BytesIO, as made above
+    text = out.buffer.getvalue().decode(encoding)
     out.close()
     return str(text)
 

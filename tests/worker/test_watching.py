@@ -197,7 +197,9 @@ def test_lines_come_when_something_changed(tmp_path: Path) -> None:
     store = open_store(tmp_path)
     claims = watched(store, 1)
     eyes = Eyes(store, "s")
-    now, said, objects = 0.0, [], []
+    now = 0.0
+    said: list[str] = []
+    objects: list[str] = []
     lines = Lines(said.append, alone=True, clock=lambda: now)
     machine = JsonLines(objects.append, clock=lambda: now)
     running = claimed(claims)
