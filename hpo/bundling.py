@@ -17,6 +17,7 @@ from hpo.bundle import About, Bundle, Conversion, Data, Manifest, Weights, descr
 from hpo.bundle.card import Scores, card
 from hpo.conversion import ConversionError, Converted, Request, convert
 from hpo.errors import MissingExtra, UsageError
+from hpo.evaluated import without_names
 from hpo.evaluation.words import sentences
 from hpo.export import best, document
 from hpo.formats import to_json
@@ -110,7 +111,7 @@ def _check_machine(output: Path) -> None:
 
 def _choose(store: Store, study: StudyRecord, number: int | None, place: Place) -> _Chosen:
     evaluation = Evaluations(store, study).latest()
-    report = None if evaluation is None or evaluation.report is None else _to_give_away(evaluation.report)
+    report = None if evaluation is None or evaluation.report is None else without_names(evaluation.report)
     if number is None and report is not None:
         return _winner(store, study, report, place)
     trial = best(store, study, 1)[0] if number is None else store.trial(study.name, number)
@@ -132,14 +133,6 @@ def _winner(store: Store, study: StudyRecord, report: dict[str, Any], place: Pla
     else:
         raise UsageError(f"study {study.name!r} has no trial of its own, and its evaluation has refitted nothing")
     return _Chosen(study, trial, trained, report, findings)
-
-
-def _to_give_away(report: dict[str, Any]) -> dict[str, Any]:
-    """The report without the names of users and machines."""
-    if not report.get("test"):
-        return report
-    openings = [{**opening, "who": "(left out)"} for opening in report["test"]["openings"]]
-    return {**report, "test": {**report["test"], "openings": openings}}
 
 
 def _about(chosen: _Chosen, converted: Converted, channels: tuple[str, ...]) -> About:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hpo import __version__, cli_data, cli_look, cli_serve, housekeeping, settings
+from hpo import __version__, cli_data, cli_look, cli_report, cli_serve, housekeeping, settings
 from hpo.console import (
     Commands,
     artifacts_option,
@@ -297,7 +297,7 @@ def _export_bundle(store: "Store", name: str, trial: int | None, output: Path, a
 
 _ELSEWHERE = (
     *(cli_look.status, cli_look.list_, cli_look.show, cli_look.logs),
-    *(cli_data.data, cli_serve.predict, cli_serve.verify),
+    *(cli_report.report, cli_data.data, cli_serve.predict, cli_serve.verify),
     *(housekeeping.migrate, housekeeping.delete, housekeeping.gc),
 )
 for command in _ELSEWHERE:

@@ -31,3 +31,11 @@ def evaluated(store: Store, record: StudyRecord) -> dict[str, Any] | None:
         },
         "opened": 0 if test is None else len(openings(store, test["sha256"])),
     }
+
+
+def without_names(report: dict[str, Any]) -> dict[str, Any]:
+    """The report of an evaluation without the names of users and machines, to be given away."""
+    if not report.get("test"):
+        return report
+    openings = [{**opening, "who": "(left out)"} for opening in report["test"]["openings"]]
+    return {**report, "test": {**report["test"], "openings": openings}}

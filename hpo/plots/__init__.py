@@ -1,6 +1,6 @@
 """Figures of studies and trials: values first, then a picture (SVG) or what plotly draws. Pure, and without plotly."""
 
-from hpo.plots.figure import COLORS, SHADES, Axis, Bars, Cells, Figure, Layer, Points, Words, focus
+from hpo.plots.figure import COLORS, SHADES, Axis, Bars, Cells, Figure, Layer, Mark, Points, Words, focus
 from hpo.plots.interactive import DAY, plotly
 from hpo.plots.picture import picture
 
@@ -13,6 +13,7 @@ __all__ = [
     "Cells",
     "Figure",
     "Layer",
+    "Mark",
     "Points",
     "Words",
     "focus",

@@ -153,6 +153,8 @@ class Figure:
             reach = max(high / low, 1.2) ** 0.04
             return axis.low or low / reach, axis.high or high * reach
         reach = 0.04 * (high - low) or 0.05 * abs(high) or 0.5
+        if which == "x" and any(isinstance(layer, Bars) and layer.texts for layer in self.layers):
+            high += 4 * reach  # the texts stand beyond the bars
         return (low - reach if axis.low is None else axis.low), (high + reach if axis.high is None else axis.high)
 
     def _values(self, which: Literal["x", "y"]) -> Iterable[float]:

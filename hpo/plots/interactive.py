@@ -9,13 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from hpo.plots.figure import Axis, Bars, Cells, Figure, Points, Words
+from hpo.plots.figure import Axis, Bars, Cells, Figure, Layer, Points, Words
 
 DAY = {
     "blue": "#2458d3", "orange": "#b45309", "green": "#15803d", "red": "#c0262d", "purple": "#7c3aed",
     "teal": "#0e7490", "pink": "#be185d", "brown": "#7a4a1d", "grey": "#6b7280",
     "shade0": "#c3cad6", "shade1": "#93aede", "shade2": "#5f8ae0", "shade3": "#2458d3", "shade4": "#0d2a78",
-    "ground": "#ffffff",
+    "ground": "#ffffff", "raised": "#f6f7fa",
 }  # fmt: skip
 _MARKS = {"circle": "circle", "square": "square", "cross": "x-thin", "bar": "line-ns"}
 
@@ -30,7 +30,8 @@ def plotly(figure: Figure, palette: Mapping[str, str] | None = None) -> Json:
         palette: name of a color -> color; None leaves the names, with a dollar in front.
     """
     legend = bool(figure.names)
-    traces = [trace for layer in figure.layers for trace in _traces(layer, legend, _Colors(palette))]
+    colors = _Colors(palette)
+    traces = [trace for layer in figure.layers for trace in _traces(layer, legend, colors)]
     layout = {
         "height": figure.height,
         "showlegend": legend,
@@ -38,6 +39,7 @@ def plotly(figure: Figure, palette: Mapping[str, str] | None = None) -> Json:
         "yaxis": _axis(figure, "y"),
         "hovermode": "closest",
         "barmode": "overlay",
+        "annotations": [note for layer in figure.layers if isinstance(layer, Words) for note in _words(layer, colors)],
     }
     return {"data": traces, "layout": layout}
 
@@ -50,7 +52,7 @@ class _Colors:
         return f"${name}" if self._palette is None else self._palette[name]
 
 
-def _traces(layer: Points | Bars | Cells | Words, legend: bool, colors: _Colors) -> Iterator[Json]:
+def _traces(layer: Layer, legend: bool, colors: _Colors) -> Iterator[Json]:
     match layer:
         case Points():
             yield _points(layer, legend, colors)
@@ -66,22 +68,28 @@ def _traces(layer: Points | Bars | Cells | Words, legend: bool, colors: _Colors)
                 "texttemplate": "%{text}",
                 "hovertext": [list(map(_hover, row)) for row in layer.hover],
                 "hoverinfo": "text",
-                "colorscale": [[0, colors["ground"]], [1, colors["blue"]]],
+                "colorscale": [[0, colors["raised"]], [1, colors["blue"]]],
+                "xgap": 1,
+                "ygap": 1,
                 "showscale": False,
             }
-        case Words():
-            place = {"above": "top center", "right": "middle right", "below": "bottom center"}[layer.place]
-            yield {
-                "type": "scatter",
-                "mode": "text",
-                "x": _numbers(layer.x),
-                "y": _numbers(layer.y),
-                "text": list(map(escape, layer.texts)),
-                "textposition": place,
-                "hoverinfo": "skip",
-                "showlegend": False,
-                "cliponaxis": False,
-            }
+
+
+def _words(layer: Words, colors: _Colors) -> Iterator[Json]:
+    """Texts on a ground of their own, because lines run below them."""
+    shift, anchor = {"above": (12, "center"), "right": (0, "left"), "below": (-12, "center")}[layer.place]
+    for x, y, text in zip(layer.x, layer.y, layer.texts, strict=True):
+        yield {
+            "x": x,
+            "y": y,
+            "text": escape(text),
+            "showarrow": False,
+            "xanchor": anchor,
+            "xshift": 6 if layer.place == "right" else 0,
+            "yshift": shift,
+            "bgcolor": colors["ground"],
+            "borderpad": 1,
+        }
 
 
 def _points(layer: Points, legend: bool, colors: _Colors) -> Json:
@@ -94,6 +102,7 @@ def _points(layer: Points, legend: bool, colors: _Colors) -> Json:
         "name": escape(layer.name),
         "showlegend": legend and bool(layer.name),
         **_hovers(layer),
+        "cliponaxis": not layer.mark,  # a mark on the edge is seen whole, one beyond it not at all
     }
     if layer.faint:
         trace["opacity"] = 0.35
@@ -135,7 +144,11 @@ def _bars(layer: Bars, legend: bool, colors: _Colors) -> Json:
         "marker": {
             "color": colors[layer.color],
             "line": {"color": colors["ground"], "width": 0.5},
-            **({"pattern": {"shape": "/", "fgcolor": colors["ground"], "size": 6}} if layer.striped else {}),
+            **(
+                {"pattern": {"shape": "/", "fillmode": "overlay", "fgcolor": colors["ground"], "size": 6}}
+                if layer.striped
+                else {}
+            ),
         },
         **_hovers(layer),
     }
@@ -166,6 +179,7 @@ def _axis(figure: Figure, which: str) -> Json:
         "visible": not axis.hidden,
         "zeroline": False,
         "automargin": True,
+        "exponentformat": "e",
     }
     if axis.categories:
         made |= {

@@ -9,9 +9,9 @@ from hpo.plots.figure import Axis, Bars, Cells, Figure, Layer, Points, Words
 from hpo.plots.scale import ticks
 
 WIDTH, NARROW = 720, 400
-LETTER = 6.6  # pixels that a letter of a label is wide
-MOST_LETTERS = 26  # of a category's name
-TURNED = 8  # categories of a horizontal axis from which their names are turned
+MOST_LETTERS = 28  # of a category's name
+# pixels that letters of a label are wide, in a font that is rather wide
+WIDE, LETTER, SLIM = 8.6, 7.0, 4.0
 
 
 @dataclass(frozen=True)
@@ -44,17 +44,29 @@ def picture(figure: Figure) -> str:
 
 def _frame(figure: Figure, width: int, legend: int) -> _Frame:
     labels = figure.y.categories or tuple(text for _, text in ticks(*figure.ends("y"), log=figure.y.log))
-    longest = 0 if figure.y.hidden else max((min(len(label), MOST_LETTERS) for label in labels), default=0)
-    left = 12 + LETTER * longest + (20 if figure.y.title else 4)
-    turned = len(figure.x.categories) >= TURNED
-    deepest = max((min(len(name), MOST_LETTERS) for name in figure.x.categories), default=0)
-    bottom = (0 if figure.x.hidden else LETTER * deepest * 0.7 + 12 if turned else 22) + (20 if figure.x.title else 4)
-    room = max(
-        (LETTER * len(t) + 8 for layer in figure.layers if isinstance(layer, Bars) for t in layer.texts), default=14
-    )
-    right, top, low = width - room, 20.0 * legend + 10, figure.height - bottom
+    left = 12 + (0 if figure.y.hidden else _longest(labels)) + (20 if figure.y.title else 4)
+    room = max((_wide(t) + 8 for layer in figure.layers if isinstance(layer, Bars) for t in layer.texts), default=14)
+    right, top = width - room, 20.0 * legend + 10
+    turned = _turned(figure, right - left)
+    below = 0 if figure.x.hidden else _longest(figure.x.categories) * 0.65 + 14 if turned else 22
+    low = figure.height - below - (20 if figure.x.title else 4)
     x, y = _place(figure.x, figure.ends("x"), left, right), _place(figure.y, figure.ends("y"), low, top)
     return _Frame(left, right, top, low, x, y)
+
+
+def _wide(text: str) -> float:
+    """Pixels that a label takes, about."""
+    return sum(WIDE if c.isupper() or c in "mwMW%@" else SLIM if c in "iljt.,:;|' " else LETTER for c in _short(text))
+
+
+def _longest(labels: Sequence[str]) -> float:
+    return max(map(_wide, labels), default=0.0)
+
+
+def _turned(figure: Figure, width: float) -> bool:
+    """Whether names below the horizontal axis would run into each other."""
+    names = figure.x.categories
+    return bool(names) and _longest(names) + 6 > width / len(names)
 
 
 def _place(axis: Axis, ends: tuple[float, float], first: float, last: float) -> Callable[[float], float]:
@@ -77,7 +89,7 @@ def _legend(figure: Figure, width: int) -> tuple[list[str], int]:
     parts: list[str] = []
     at, row = 12.0, 0
     for layer in figure.names:
-        wide = 26 + LETTER * len(layer.name) + 14
+        wide = 26 + _wide(layer.name) + 14
         if at + wide > width and at > 12:
             at, row = 12.0, row + 1
         middle = 14 + 20 * row
@@ -101,7 +113,7 @@ def _ticks(figure: Figure, frame: _Frame) -> Iterator[str]:
     """Lines and labels of both axes."""
     grid, labels = [], []
     if not figure.x.hidden:
-        turned = len(figure.x.categories) >= TURNED
+        turned = _turned(figure, frame.right - frame.left)
         for value, text in _marks(figure.x, figure.ends("x"), int(frame.right - frame.left) // 90):
             x = frame.x(value)
             grid.append(f"M{x:.1f} {frame.top:.1f}V{frame.bottom:.1f}")
@@ -152,7 +164,7 @@ def _layer(layer: Layer, frame: _Frame) -> Iterator[str]:
             for x, y, text in zip(layer.x, layer.y, layer.texts, strict=True):
                 left = frame.x(x) + (6 if layer.place == "right" else 0)
                 at = f'x="{left:.1f}" y="{frame.y(y) + shift:.1f}" text-anchor="{anchor}"'
-                yield f'<text class="label" {at}>{escape(text)}</text>'
+                yield f'<text class="label halo" {at}>{escape(text)}</text>'
 
 
 def _points(layer: Points, frame: _Frame) -> Iterator[str]:

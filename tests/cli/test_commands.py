@@ -113,6 +113,7 @@ RUNS: dict[str, list[str]] = {
     "stop": ["tiny"],
     "rerun": ["tiny", "0", "--json"],  # trains in a child
     "export": ["tiny"],
+    "report": ["tiny", "-o", "tiny.html", "--json"],
     "predict": [str(GOLDEN), str(WINDOWS), "--json"],
     "verify": [str(GOLDEN), "--json"],
     "data list": ["--json"],
@@ -199,6 +200,7 @@ def test_what_people_see(launched: Launched, args: tuple[str, ...], shown: list[
                 ["worker"],
                 ["evaluate"],
                 ["rerun", "0"],
+                ["report"],
             )
         ),
         (("show", "tiny", "7"), "study 'tiny' has no trial 7; it has 0 to 1"),

@@ -1,0 +1,145 @@
+"""The first screen of a report: what came out, in one number, a few cards and the sentences behind them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from hpo.evaluation.words import between, sentences, trial_name
+from hpo.render import duration, score, settings, state, values
+from hpo.report.gather import Found
+
+
+@dataclass(frozen=True)
+class Card:
+    """A fact: what it is, how it stands, and a word on it. `tone` is "good", "bad" or empty."""
+
+    label: str
+    text: str
+    note: str = ""
+    tone: str = ""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came out.
+
+    Attributes:
+        number: the score that counts; empty before there is one.
+        what: which score that is. how: how sure it is, or how little it says.
+        tone: "good" for a test score, "weak" for anything that chose itself.
+        settings: what was searched of the winner.
+        sentences: everything that a reader must not miss.
+    """
+
+    number: str
+    what: str
+    how: str
+    tone: str
+    settings: str
+    cards: tuple[Card, ...]
+    sentences: tuple[str, ...]
+
+
+def answer(found: Found) -> Answer:
+    """What a study has to say for itself by now."""
+    if found.evaluation is not None:
+        return _evaluated(found, found.evaluation)
+    return _searched(found)
+
+
+def _evaluated(found: Found, report: dict[str, Any]) -> Answer:
+    winner, test = report["configurations"][0], report["test"]
+    validation = winner["validation"]
+    cards = [
+        Card(
+            "winner",
+            f"{trial_name(winner)}, {winner['model']}",
+            f"of {found.status.counts['complete']} completed trials",
+        ),
+        *_runner_up(report),
+        *_baseline(report),
+        *_optimism(report),
+        *_looks(report),
+        _spent(found),
+    ]
+    if test is None:
+        number, what = (
+            score(validation["mean"]),
+            f"{report['metric']} on validation, mean over {validation['n']} fresh seeds",
+        )
+        how, tone = f"The test part was not opened: {report['why_no_test']}.", "weak"
+    else:
+        interval = test["interval"]
+        number, what = score(test["mean"]), f"{report['metric']} on the test part"
+        drawn = f"{interval['units']} {interval['over']} and {interval['seeds']} seeds"
+        how, tone = f"{between(interval['low'], interval['high'])}, over {drawn}", "good"
+    return Answer(number, what, how, tone, settings(winner["searched"]), tuple(cards), tuple(sentences(report)))
+
+
+def _runner_up(report: dict[str, Any]) -> Iterator[Card]:
+    compared = report["comparison"]
+    if compared is None or compared["low"] is None:
+        return
+    sure = compared["verdict"] == "better"
+    note = f"by {compared['mean']:.4f}, {between(compared['low'], compared['high'])}, {compared['n']} common seeds"
+    name = trial_name(report["configurations"][1])
+    yield Card(f"against the runner-up, {name}", compared["verdict"], note, "good" if sure else "")
+
+
+def _baseline(report: dict[str, Any]) -> Iterator[Card]:
+    for best in (report.get("against") or [])[:1]:
+        tone = {"better": "good", "worse": "bad"}.get(best["verdict"], "")
+        note = f"{best['metric']} {best['difference']:+.4f}, {between(best['low'], best['high'])}"
+        yield Card(f"against {best['name']}", best["verdict"], note, tone)
+
+
+def _optimism(report: dict[str, Any]) -> Iterator[Card]:
+    found = report.get("optimism")
+    if not found:
+        return
+    value = found["validation"]
+    text = f"{abs(value):.4f} too {'good' if value > 0 else 'modest'}"
+    note = "more than chance explains" if found["beyond"] else "chance explains it"
+    yield Card("validation was", text, note, "bad" if found["beyond"] else "")
+
+
+def _looks(report: dict[str, Any]) -> Iterator[Card]:
+    if report["test"] is not None:
+        times = len(report["test"]["openings"])
+        once = times == 1
+        note = "" if once else "later looks are less honest"
+        yield Card("the test part was opened", "once" if once else f"{times} times", note, "" if once else "bad")
+
+
+def _spent(found: Found) -> Card:
+    used = found.status.budget
+    ended = f"{used['trials'].used:.0f} trials"
+    return Card("the search took", ended, f"{duration(used['hours'].used * 3600)}; {state(found.status)}")
+
+
+def _searched(found: Found) -> Answer:
+    status, best = found.status, found.status.best
+    cards = [_spent(found)]
+    if best is None:
+        said = "No trial has completed yet, so there is nothing to choose."
+        if found.ends:
+            ended = ", ".join(f"{len(trials)} {word}" for word, trials in found.ends.items())
+            said = f"No trial completed ({ended}), so there is nothing to choose."
+        return Answer("", "", said, "weak", "", tuple(cards), ())
+    winner = found.trials[best.trial]
+    several = len(status.metrics) > 1
+    cards.insert(
+        0,
+        Card("best trial", f"trial {best.trial}, {winner.family}", f"of {status.counts['complete']} completed trials"),
+    )
+    if several:
+        cards.insert(1, Card("on the front", f"{len(status.front)} trials", "that no other beats in all metrics"))
+    going = " Its evaluation is under way." if found.going else ""
+    what = f"{found.metric} on validation, the best of the search"
+    how = (
+        "The validation part chose this trial among all, so the score is too good. "
+        f"`hpo evaluate {found.record.name}` says what it is worth.{going}"
+    )
+    of_all = f"The best trial by {found.metric} has {values(best.values.values())} ({', '.join(status.metrics)})."
+    words = (of_all,) if several else ()
+    return Answer(score(best.value), what, how, "weak", settings(winner.record.params), tuple(cards), words)

@@ -1,0 +1,103 @@
+"""The tables of an evaluation: configurations, seeds, baselines; scores by class and group, confusion matrix."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from hpo.evaluation.words import between, plus_minus, trial_name
+from hpo.report.search import told
+from hpo.report.table import Cell, Table, cells, count_cell, score_cell, seconds_cell
+
+
+def evaluated(report: Mapping[str, Any]) -> Iterator[Table]:
+    """The tables of an evaluation: configurations, seeds, baselines."""
+    rows = []
+    for row in report["configurations"]:
+        validation = row["validation"]
+        rows.append(
+            (
+                *cells(trial_name(row), row["model"]),
+                score_cell(row["search_value"]),
+                Cell(plus_minus(validation["mean"], validation["sd"]), validation["mean"]),
+                Cell(f"{validation['n']} of {len(validation['values'])}"),
+                Cell(told(row["searched"])),
+            )
+        )
+    columns = ("configuration", "family", ">search", ">validation", ">seeds", "settings")
+    yield Table("table-configurations", "The compared configurations, best first", columns, tuple(rows))
+    seeds = tuple(
+        (Cell(str(row["seed"])), score_cell(row["validation"]), count_cell(row["epochs"]), score_cell(row["test"]))
+        for row in report["per_seed"]
+    )
+    yield Table(
+        "table-seeds", "The winner, seed by seed", (">seed", ">validation", ">epochs of the refit", ">test"), seeds
+    )
+    if report["test"] is not None:
+        yield _baselines(report)
+
+
+def _baselines(report: Mapping[str, Any]) -> Table:
+    metric, test = report["metric"], report["test"]
+    names = list(dict.fromkeys([metric, "accuracy"]))
+    against = {row["name"]: row for row in report["against"]}
+    means = [test["metrics"][name] for name in names]
+    rows: list[tuple[Cell, ...]] = [
+        (Cell("the winner"), *(Cell(plus_minus(m["mean"], m["sd"]), m["mean"]) for m in means), *cells("", "", ""))
+    ]
+    for row in report["baselines"]:
+        if "left_out" in row:
+            rows.append(
+                (Cell(row["name"]), *cells(*("-" for _ in names)), *cells("", f"left out: {row['left_out']}", ""))
+            )
+            continue
+        found = against[row["name"]]
+        ahead = Cell(f"{found['difference']:+.4f}", found["difference"])
+        apart = f"{found['verdict']}, {between(found['low'], found['high'])}"
+        rows.append(
+            (
+                Cell(row["name"]),
+                *(score_cell(row[n]) for n in names),
+                ahead,
+                Cell(apart),
+                seconds_cell(row["seconds"] or math.nan),
+            )
+        )
+    columns = ("on the test part", *(f">{name}" for name in names), ">the winner is ahead by", "verdict", ">seconds")
+    return Table("table-baselines", "The winner and the baselines", columns, tuple(rows))
+
+
+def scores(report: Mapping[str, Any]) -> Iterator[Table]:
+    """Class by class, group by group, and the confusion matrix: of the test part, or of a trial's validation part."""
+    tested = report.get("test")
+    source, key = (tested, "test") if tested else (report, "validation")
+    of = (
+        "on the test part, means over the refitted models"
+        if tested
+        else f"on the validation part, trial {report['trial']}"
+    )
+    columns = ("class", ">windows", ">precision", ">recall", ">F1", ">AUROC")
+    rows = [
+        (
+            Cell(name),
+            count_cell(row["windows"]),
+            *(score_cell(row[score]) for score in ("precision", "recall", "f1", "auroc")),
+        )
+        for name, row in source["per_class"].items()
+    ]
+    yield Table(f"table-{key}-classes", f"Class by class, {of}", columns, tuple(rows))
+    if source["per_group"]:
+        names = list(dict.fromkeys([report["metric"], "accuracy", "macro_f1", "loss"]))
+        groups = [
+            (Cell(name), count_cell(row["windows"]), *(score_cell(row.get(n)) for n in names))
+            for name, row in source["per_group"].items()
+        ]
+        heads = ("group", ">windows", *(f">{name}" for name in names))
+        yield Table(f"table-{key}-groups", f"Group by group, {of}", heads, tuple(groups))
+    classes: Sequence[str] = source["classes"]
+    matrix = [
+        (Cell(name), *(Cell(str(n), n) for n in row))
+        for name, row in zip(classes, source["confusion_matrix"], strict=True)
+    ]
+    summed = "sum over the refitted models" if tested else f"trial {report['trial']}"
+    heads = ("true class", *(f">as {name}" for name in classes))
+    yield Table(f"table-{key}-confusion", f"Confusion matrix, {summed}", heads, tuple(matrix), folded=len(classes) > 8)

@@ -1,0 +1,219 @@
+"""The tables of a search: what was asked, every trial, and the numbers of the figures, for who cannot see them."""
+
+import math
+from collections.abc import Sequence
+
+from hpo.plots.scale import number
+from hpo.report.gather import Found, Tried
+from hpo.report.hyperparameters import ordered
+from hpo.report.search import told
+from hpo.report.table import Cell, Table, cells, count_cell, score_cell, seconds_cell
+from hpo.space import Choice, Domain, Fixed, Float, Int
+
+MOST_ROWS = 1000  # trials; of a longer study the best ones
+LONG = 25  # rows from which a table is folded
+
+
+# --- what was asked ------------------------------------------------------------------------------------------------
+
+
+def asked(found: Found) -> Table:
+    """The study in a dozen lines."""
+    record, data = found.record, found.record.data
+    definition = record.definition
+    split, train, search, budget = definition.split, definition.train, definition.search, definition.budget
+    limits = {
+        "trials": budget.trials, "hours": budget.hours, "GPU hours": budget.gpu_hours,
+        "minutes for one trial": budget.trial_minutes,
+    }  # fmt: skip
+    held = f"{split.validation:.0%} held out" if record.folds == 1 else f"{record.folds} folds"
+    length = f"up to {data.shape[0]}" if data.padded else str(data.shape[0])
+    rows = [
+        ("data", f"{data.name}: {data.n_train:,} windows outside of the test part"),
+        ("windows", f"{length} time steps x {data.shape[1]} channels"),
+        ("classes", f"{len(data.classes)}: {', '.join(data.classes)}"),
+        (
+            "split",
+            f"by {split.by}, {held}, seed {split.seed}"
+            + (f", stopping part {split.stopping:.0%}" if split.stopping else ""),
+        ),
+        ("families", ", ".join(record.spaces)),
+        ("metric", ", ".join(train.metrics)),
+        ("sampler, pruner", f"{search.sampler}, {search.pruner.name}"),
+        (
+            "training",
+            f"at most {train.max_epochs} epochs, patience {train.patience}, {train.optimizer}, scaling {train.scaling}",
+        ),
+        ("budget", ", ".join(f"{limit:g} {name}" for name, limit in limits.items() if limit is not None) or "none"),
+    ]
+    if found.status.prior:
+        rows.append(("knew before", ", ".join(f"{n} trials of {name}" for name, n in found.status.prior.items())))
+    return Table("table-asked", "The study", ("", ""), tuple(cells(*row) for row in rows))
+
+
+def space(found: Found) -> Table:
+    """Every hyperparameter that is searched, family by family."""
+    rows = [
+        (*cells(family, name, _domain(domain), _plain(domain.default)), Cell(_when(domain)))
+        for family, domains in found.record.spaces.items()
+        for name, domain in domains.items()
+        if not isinstance(domain, Fixed)
+    ]
+    columns = ("family", "hyperparameter", "values", "published default", "counts where")
+    return Table("table-space", "The search space", columns, tuple(rows), folded=len(rows) > 12)
+
+
+def _domain(domain: Domain) -> str:
+    match domain:
+        case Float() | Int():
+            return f"{number(domain.low)} to {number(domain.high)}{', logarithmic' if domain.log else ''}"
+        case Choice():
+            return ", ".join(map(_plain, domain.values))
+        case Fixed():
+            return _plain(domain.default)
+
+
+def _plain(value: object) -> str:
+    return number(value) if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
+
+
+def _when(domain: Domain) -> str:
+    return "; ".join(f"{name} is {' or '.join(map(_plain, values))}" for name, values in (domain.when or {}).items())
+
+
+# --- what was tried ------------------------------------------------------------------------------------------------
+
+
+def families(found: Found) -> Table:
+    """A line for each family, the best one first."""
+    leaders = {family: next((one for one in found.best if one.family == family), None) for family in found.families}
+    order = sorted(leaders, key=lambda family: found.best.index(one) if (one := leaders[family]) else len(found.best))
+    columns = ("family", ">trials", ">completed", ">best", ">by trial", ">weights of the best", ">time")
+    rows = tuple(_family(family, found.families[family], leaders[family]) for family in order)
+    return Table("table-families", "Family by family", columns, rows)
+
+
+def _family(name: str, trials: Sequence[Tried], best: Tried | None) -> tuple[Cell, ...]:
+    outcome = best.record.outcome if best else None
+    return (
+        Cell(name),
+        count_cell(len(trials)),
+        count_cell(sum(one.completed for one in trials)),
+        score_cell(best.value if best else None),
+        count_cell(best.number if best else None),
+        count_cell(outcome.parameters if outcome else None),
+        seconds_cell(sum(one.seconds for one in trials if not math.isnan(one.seconds))),
+    )
+
+
+def importances(found: Found) -> Table:
+    """All shares."""
+    rows = tuple((Cell(name), Cell(f"{share:.1%}", share)) for name, share in found.importances.items())
+    caption = "Importance of hyperparameters by PED-ANOVA"
+    return Table("table-importance", caption, ("hyperparameter", ">share"), rows, folded=len(rows) > 12)
+
+
+def front(found: Found) -> Table:
+    """The trials that no other one beats."""
+    metrics = found.record.definition.train.metrics
+    rows = tuple(
+        (
+            count_cell(best.trial),
+            *(count_cell(v) if name == "parameters" else score_cell(v) for name, v in best.values.items()),
+            Cell(told(best.params)),
+        )
+        for best in found.status.front
+    )
+    return Table("table-front", "The Pareto front", (">trial", *(f">{name}" for name in metrics), "settings"), rows)
+
+
+def trials(found: Found) -> Table:
+    """Every trial; of a long study the best ones, and then the last ones."""
+    shown, note, several = found.trials, "", len(found.record.spaces) > 1
+    if len(shown) > MOST_ROWS:
+        rank = dict.fromkeys(one.number for one in (*found.best, *reversed(found.trials)))
+        kept = set(list(rank)[:MOST_ROWS])
+        shown = [one for one in found.trials if one.number in kept]
+        note = (
+            f"{len(shown):,} of {len(found.trials):,} trials; hpo export {found.record.name} --format csv writes all."
+        )
+    names = ordered(found)
+    scores = [f">{metric}" for metric in found.record.definition.train.metrics]
+    head = (">trial", "end", *scores, *(["family"] if several else []))
+    columns = (*head, ">epochs", ">time", ">weights", ">attempts", "worker", "settings")
+    rows = tuple(_trial(found, one, names) for one in shown)
+    caption = "Trials" if note else "Every trial"
+    return Table("table-trials", caption, columns, rows, note, folded=len(rows) > LONG)
+
+
+def _trial(found: Found, one: Tried, names: Sequence[str]) -> tuple[Cell, ...]:
+    outcome, metrics = one.record.outcome, found.record.definition.train.metrics
+    others = (one.record.values or ())[1:]
+    more = [*others, *[None] * (len(metrics) - 1 - len(others))]
+    settings = {name: one.searched[name] for name in names if name in one.searched}
+    end = one.cause if one.record.same_as is None else f"{one.cause}, as trial {one.record.same_as}"
+    return (
+        count_cell(one.number),
+        Cell(end),
+        score_cell(one.value),
+        *(count_cell(v) if m == "parameters" else score_cell(v) for m, v in zip(metrics[1:], more, strict=True)),
+        *([Cell(one.family or "-")] if len(found.record.spaces) > 1 else []),
+        count_cell(outcome.epochs if outcome else None),
+        seconds_cell(one.seconds),
+        count_cell(outcome.parameters if outcome else None),
+        count_cell(one.record.attempt),
+        Cell(one.worker or "-"),
+        Cell(told(settings) or "nothing searched"),
+    )
+
+
+def curves(found: Found) -> Table:
+    """The reported scores of the best trials, epoch by epoch."""
+    best = [one for one in found.best[:5] if one.reports]
+    steps = sorted({step for one in best for step in one.reports})
+    rows = tuple((count_cell(step), *(score_cell(one.reports.get(step)) for one in best)) for step in steps)
+    columns = (">epoch", *(f">trial {one.number}" for one in best))
+    return Table("table-curves", f"Validation {found.metric} by epoch, the best trials", columns, rows, folded=True)
+
+
+# --- the work ------------------------------------------------------------------------------------------------------
+
+
+def ends(found: Found) -> Table:
+    """How trials ended, with their time."""
+    rows = [
+        (
+            Cell(word),
+            count_cell(len(those)),
+            seconds_cell(sum(one.seconds for one in those if not math.isnan(one.seconds))),
+        )
+        for word, those in found.ends.items()
+    ]
+    return Table("table-ends", "How trials ended", ("end", ">trials", ">time"), tuple(rows))
+
+
+def takeovers(found: Found) -> Table:
+    """Trials with more than one attempt."""
+    again = [one for one in found.trials if one.record.attempt > 1]
+    rows = tuple(
+        (*map(count_cell, (one.number, one.record.attempt, one.record.losses)), *cells(one.worker or "-", one.cause))
+        for one in again
+    )
+    columns = (">trial", ">attempts", ">times lost", "last worker", "end")
+    return Table("table-takeovers", "Trials that were taken over", columns, rows, folded=len(rows) > LONG)
+
+
+def failures(found: Found) -> Table:
+    """The last words of trials that have no score, pruned ones aside."""
+    rows = tuple(
+        (count_cell(one.number), *cells(one.cause, one.family or "-", one.detail[:300]))
+        for one in found.trials
+        if one.detail and one.cause not in ("completed", "pruned", "budget")
+    )[:200]
+    return Table(
+        "table-failures",
+        "What trials without a score said last",
+        (">trial", "end", "family", "last line"),
+        rows,
+        folded=len(rows) > 10,
+    )

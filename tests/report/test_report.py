@@ -1,0 +1,247 @@
+"""The report as a file: what it says, what it does not let in, and that every kind of study has one."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hpo import study as studies
+from hpo.report import Page, gather, page
+from hpo.settings import Times
+from hpo.space import Fixed, Space
+from hpo.store import Claims, Store
+from hpo.trial import Cause, Epoch, Result
+from tests.cli.run import call
+from tests.report.made import EVIL, evaluate, fill, study
+from tests.support import SPACES, claimed, completed, definition, open_store, record
+
+
+class Elements(HTMLParser):
+    """The elements of a page, and its text outside of scripts and styles."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.names: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.text = ""
+        self._skip = 0
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Notes an element."""
+        self.names.append(tag)
+        self.attributes += attrs
+        self._skip += tag in ("script", "style")
+
+    def handle_endtag(self, tag: str) -> None:
+        """The end of what is not text."""
+        self._skip -= tag in ("script", "style")
+
+    def handle_data(self, data: str) -> None:
+        """Notes a text."""
+        if not self._skip:
+            self.text += f" {data}"
+
+    @property
+    def words(self) -> str:
+        """The text with single spaces."""
+        return re.sub(r"\s+", " ", self.text)
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """A study of 40 trials with an evaluation, and its report as pictures."""
+
+    store: Store
+    artifacts: Path
+    page: Page
+    shown: Elements
+
+
+@pytest.fixture(scope="module")
+def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Evaluated]:
+    """Made once for these tests."""
+    folder = tmp_path_factory.mktemp("evaluated")
+    with Store(f"sqlite:///{folder / 'hpo.db'}", create=True) as store:
+        record = study(store)
+        fill(store, record, folder, 40)
+        evaluate(store, record)
+        made = page(gather(store, "s", folder), interactive=False)
+        yield Evaluated(store, folder, made, Elements(made.html))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """An empty database."""
+    return open_store(tmp_path)
+
+
+def written(store: Store, artifacts: Path, **options: bool) -> Elements:
+    """The report of the study, as pictures."""
+    return Elements(page(gather(store, "s", artifacts, **options), interactive=False).html)
+
+
+def test_the_first_screen_is_the_answer(evaluated: Evaluated) -> None:
+    """Of an evaluated study: the test score with its interval, the winner, the verdicts, the sentences."""
+    text = evaluated.shown.words
+    answer = text[: text.index("What came out")]
+    best = evaluated.store.status("s").best
+    assert best is not None
+    assert "accuracy on the test part 95 % interval" in answer
+    assert f"winner trial {best.trial}, lstm" in answer
+    assert "against MiniRocket better" in answer
+    assert "the test part was opened once" in answer
+    assert "The test part was opened once, for this." in answer
+    for title in ("What it gets right and wrong", "Class by class", "Group by group", "Confusion matrix", "History"):
+        assert title in text
+
+
+def test_every_text_of_the_study_is_shown_as_it_is(evaluated: Evaluated) -> None:
+    """Names of data, classes and versions, last words of trials: none of them becomes an element or leaves a script."""
+    for interactive in (False, True):
+        html = page(gather(evaluated.store, "s", evaluated.artifacts, names=True), interactive=interactive).html
+        found = Elements(html)
+        assert "img" not in found.names
+        assert found.names.count("script") == (3 if interactive else 1)
+        assert not [name for name, _ in found.attributes if name.startswith("on")]
+        assert f"node{EVIL}, pid 7" in found.text
+        assert f"ValueError: {EVIL}" in found.text
+        assert EVIL not in html
+        assert "[b]move[/b]" in found.text
+
+
+def test_nothing_may_be_loaded(evaluated: Evaluated) -> None:
+    """No address of anything stands in an attribute, and the policy forbids all but the page's own scripts."""
+    attributes = evaluated.shown.attributes
+    assert all((value or "").startswith("#") for name, value in attributes if name == "href")
+    assert not [name for name, _ in attributes if name in ("src", "srcset", "style", "action")]
+    policy = next(value for name, value in attributes if name == "content" and "default-src" in (value or ""))
+    assert re.fullmatch(
+        "default-src 'none'; script-src 'sha256-[A-Za-z0-9+/=]{44}'; style-src 'unsafe-inline'; img-src data: blob:; "
+        "base-uri 'none'; form-action 'none'",
+        policy or "",
+    )
+
+
+def test_names_stay_behind(evaluated: Evaluated) -> None:
+    """Machines and users are left out unless they are asked for."""
+    assert "node" not in evaluated.shown.text
+    assert "me@here" not in evaluated.shown.text
+    assert "worker 1" in evaluated.shown.text
+
+
+def test_every_picture_has_a_text(evaluated: Evaluated) -> None:
+    """Each figure says in words what is to be seen, each table has a caption, headings do not skip a level."""
+    html = evaluated.page.html
+    said = re.findall(r"<svg [^>]*><title id=[^>]*>[^<]+</title>", html)
+    assert evaluated.page.figures == html.count("<figure") == html.count("<svg") == len(said)
+    assert evaluated.page.tables + 2 == html.count("<table") == html.count("<caption>")  # and hashes and versions
+    levels = [int(level) for level in re.findall(r"<h(\d)", html)]
+    assert levels[0] == 1
+    assert all(b - a <= 1 for a, b in pairwise(levels))
+    ids = re.findall(r' id="([^"]+)"', html)
+    assert len(set(ids)) == len(ids)
+
+
+def test_the_study_file_in_it_makes_the_same_study(evaluated: Evaluated, tmp_path: Path) -> None:
+    """Saved as a file and read, it is the definition that the study was created with."""
+    text = evaluated.shown.text
+    toml = text[text.index('name = "s"') : text.index("Written by")]
+    (tmp_path / "study.toml").write_text(toml)
+    assert studies.digest(studies.load(tmp_path / "study.toml")) == evaluated.store.study("s").digest
+
+
+def test_the_command_writes_one_file(evaluated: Evaluated, tmp_path: Path) -> None:
+    """Whole or not at all, over an old one; with --json it says what it is made of; --static needs no plotly."""
+    places: list[str | Path] = ["--storage", evaluated.store.url, "--artifacts", evaluated.artifacts]
+    file = tmp_path / "r.html"
+    file.write_text("old")
+    run = call("report", "s", "-o", file, "--static", "--json", *places)
+    assert run.code == 0, run.err
+    said: dict[str, Any] = run.json()
+    assert said["bytes"] == file.stat().st_size < 400_000
+    assert (said["trials"], said["interactive"], said["evaluated"]) == (42, False, True)
+    assert (said["figures"], said["tables"]) == (evaluated.page.figures, evaluated.page.tables)
+    assert f"wrote {file}" in run.err
+    assert call("report", "s", "-o", tmp_path / "no" / "r.html", *places).code == 2
+
+
+def test_without_an_evaluation_it_promises_nothing(store: Store, tmp_path: Path) -> None:
+    """The best of the search, with the word that it is too good, and what the best trial got wrong on validation.
+
+    Curves that were cut cost their figures and nothing else.
+    """
+    fill(store, study(store), tmp_path, 20)
+    for file in (tmp_path / "s").rglob("curves.json"):
+        file.write_text('{"folds": [[')
+    text = written(store, tmp_path).words
+    assert "on validation, the best of the search" in text
+    assert "so the score is too good. hpo evaluate s says what it is worth." in text
+    assert "which chose this trial: expect less on new data" in text
+    assert "on the test part" not in text
+    assert "History" in written(store, tmp_path / "elsewhere").text
+
+
+@pytest.mark.parametrize("kind", ["empty", "running", "pruned", "failed", "several metrics", "fixed"])
+def test_every_kind_of_study_has_a_report(store: Store, tmp_path: Path, kind: str) -> None:
+    """Empty, at work, without a completed trial, with several metrics, with nothing to search."""
+    text = _of_kind(store, tmp_path, kind)
+    assert "How to reproduce it" in text
+    said = {
+        "empty": "No trial has completed yet",
+        "running": "running",
+        "pruned": "No trial completed (3 pruned)",
+        "failed": "ZeroDivisionError: once",
+        "several metrics": "Pareto front",
+        "fixed": "nothing searched",
+    }
+    assert said[kind] in text
+
+
+def _of_kind(store: Store, folder: Path, kind: str) -> str:
+    if kind == "several metrics":
+        several = study(store, train={"metric": ["accuracy", "parameters"]}, search={"pruner": "none"})
+        fill(store, several, folder, 20)
+        return written(store, folder).words
+    spaces: dict[str, Space] = {"lstm": {n: Fixed(default=domain.default) for n, domain in SPACES["lstm"].items()}}
+    made = definition(search={"sampler": "random", "pruner": "none", "duplicates": "reseed"})
+    store.create(made, spaces=spaces if kind == "fixed" else SPACES, data=record(), versions={})
+    claims = Claims(store, "s", "w", Times())
+    claims.roster.join(host="h", pid=1, slots=1, lease=60.0)
+    results = {
+        "pruned": [Result(cause=Cause.PRUNED, epochs=1)] * 3,
+        "failed": [Result(cause=Cause.BUG, detail="Traceback\nZeroDivisionError: once")],
+        "fixed": [completed(0.5)],
+    }
+    for result in results.get(kind, []):
+        claim = claimed(claims)
+        claims.report(claim, Epoch(fold=0, epoch=0, step=0, value=0.2, seconds=0.1, logs={}))
+        claims.finish(claim, result)
+    if kind == "running":
+        claims.finish(claimed(claims), completed(0.5))
+        claimed(claims)
+        claims.release(claimed(claims), lost=True)
+    return written(store, folder).words
+
+
+def test_a_long_study_is_thinned_and_says_so(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures and tables have a limit; the best trials are always among those that are shown."""
+    monkeypatch.setattr("hpo.report.tables.MOST_ROWS", 20)
+    monkeypatch.setattr("hpo.report.search.MOST_POINTS", 30)
+    fill(store, study(store), tmp_path, 40)
+    text = written(store, tmp_path).words
+    assert re.search(r"Shown are \d+ of 40 trials", text)
+    assert "20 of 42 trials; hpo export s --format csv writes all." in text
+
+
+def test_a_viewer_may_report(address: str, tmp_path: Path) -> None:
+    """On a file that nobody may change, and on a server as a user who may only read."""
+    store = open_store(address)
+    fill(store, study(store), tmp_path, 4)
+    with Store(address, read_only=True) as looking:
+        assert "How trials ended" in written(looking, tmp_path).text
