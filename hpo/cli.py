@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hpo import __version__, cli_data, cli_look, cli_report, cli_serve, housekeeping, settings
+from hpo import __version__, cli_dashboard, cli_data, cli_look, cli_report, cli_serve, housekeeping, settings
 from hpo.console import (
     Commands,
     artifacts_option,
@@ -299,6 +299,7 @@ _ELSEWHERE = (
     *(cli_look.status, cli_look.list_, cli_look.show, cli_look.logs),
     *(cli_report.report, cli_data.data, cli_serve.predict, cli_serve.verify),
     *(housekeeping.migrate, housekeeping.delete, housekeeping.gc),
+    cli_dashboard.dashboard,
 )
 for command in _ELSEWHERE:
     main.add_command(command)

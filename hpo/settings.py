@@ -57,6 +57,11 @@ def postgres_password() -> str | None:
     return os.environ.get("PGPASSWORD")
 
 
+def dashboard_token() -> str | None:
+    """A token for the dashboard; by the environment or a file, never on the command line."""
+    return os.environ.get("HPO_DASHBOARD_TOKEN")
+
+
 def storage_environment(url: str) -> dict[str, str]:
     """The environment for a program that starts workers elsewhere, with the database's address, unless a file holds it.
 

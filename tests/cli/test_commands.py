@@ -114,6 +114,7 @@ RUNS: dict[str, list[str]] = {
     "rerun": ["tiny", "0", "--json"],  # trains in a child
     "export": ["tiny"],
     "report": ["tiny", "-o", "tiny.html", "--json"],
+    "dashboard": ["--port", "0", "--dry-run"],
     "predict": [str(GOLDEN), str(WINDOWS), "--json"],
     "verify": [str(GOLDEN), "--json"],
     "data list": ["--json"],

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from hpo import cli
 from tests.conftest import ROOT, Require
 
 COMPOSE = ROOT / "docker-compose.yml"
@@ -35,7 +36,18 @@ def test_nobody_outside_reaches_the_database(services: dict[str, dict[str, Any]]
         for port in service.get("ports", []):
             assert str(port).startswith("127.0.0.1:"), name
     assert "ports" not in services["db"]
-    assert yaml.safe_load(COMPOSE.read_text())["networks"] == {"inside": {"internal": True}}
+    assert yaml.safe_load(COMPOSE.read_text())["networks"] == {"inside": {"internal": True}, "outside": None}
+    assert [name for name, service in services.items() if "outside" in service["networks"]] == ["dashboard"]
+
+
+def test_the_dashboard_has_users(services: dict[str, dict[str, Any]]) -> None:
+    """Its command is one that hpo takes, and who comes in stands in a secret."""
+    dashboard = services["dashboard"]
+    assert "dashboard_users" in dashboard["secrets"]
+    context = cli.main.make_context("hpo", dashboard["command"], resilient_parsing=True)
+    command = cli.main.commands["dashboard"].make_context("dashboard", dashboard["command"][1:], parent=context)
+    assert command.params["users_file"] == Path("/run/secrets/dashboard_users")
+    assert (command.params["host"], command.params["port"]) == ("0.0.0.0", 8080)  # noqa: S104 - nothing is bound here
 
 
 def test_passwords_are_files(services: dict[str, dict[str, Any]]) -> None:

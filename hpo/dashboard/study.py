@@ -1,0 +1,137 @@
+"""One study as the front-end asks for it: what Optuna Dashboard says, with what our records know besides.
+
+Optuna Dashboard serialises all trials for each page that is opened. Trials that have ended stay as they are, so here
+each is made once, and what is asked of Optuna Dashboard are those behind them.
+"""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from hpo.dashboard import figures, files, notes
+from hpo.dashboard.wire import App, Refused, Request, call, whole
+from hpo.evaluated import evaluated
+from hpo.store import Evaluations, Store, StudyRecord, TrialRecord
+
+FRESH_SECONDS = 2.0  # for which our records are not read again
+SHARE = 10.0  # or for so many times as long as that took: looking takes a small part of one core
+_NOTE_VERSION = ":note_ver"  # how Optuna Dashboard's attributes end that count the changes of a note
+COLUMNS = ("epochs", "memory MiB")  # what our records add to the attributes of a trial
+
+Json = dict[str, Any]
+
+
+class View:
+    """One study.
+
+    Args:
+        store: the database; only read.
+        record: of the study.
+        artifacts: root of all trials' files.
+        app: Optuna Dashboard.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self, store: Store, record: StudyRecord, artifacts: Path, app: App, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.created_at = record.created_at
+        self._store = store
+        self._record = record
+        self._artifacts = artifacts
+        self._app = app
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._read_again = clock()
+        self._trials: list[TrialRecord] = []
+        self._note = ""
+        self._plots: list[Json] = []
+        self._versions: Json = {}
+        self._ended: list[bytes] = []  # by number, from 0 without a gap
+
+    def json(self, request: Request, after: int) -> bytes:
+        """The study with its trials from number `after` on, in Optuna Dashboard's words."""
+        with self._lock:
+            if self._clock() >= self._read_again:
+                self._read()
+            found = self._ask(request)
+            open_ = [self._trial(trial) for trial in found.pop("trials")]
+            while open_ and self._is_final(open_[0]):
+                self._ended.append(json.dumps(open_.pop(0)).encode())
+            trials = [
+                *self._ended[after:],
+                *(json.dumps(trial).encode() for trial in open_ if trial["number"] >= after),
+            ]
+            found["best_trials"] = [self._trial(trial) for trial in found["best_trials"]]
+            found["union_user_attrs"] += [{"key": name, "sortable": True} for name in COLUMNS]
+            found.setdefault("objective_names", list(self._record.definition.train.metrics))
+            found["plotly_graph_objects"] += self._plots
+            found["note"]["body"] = notes.composed(self._note, found["note"]["body"])
+        return b'{"trials":[' + b",".join(trials) + b"]," + json.dumps(found).encode()[1:]
+
+    def _read(self) -> None:
+        """What our records say now."""
+        began = self._clock()
+        store, name = self._store, self._record.name
+        record = self._record = store.study(name)
+        status, _ = store.look(name)  # at once says so if the database is away
+        self._trials = store.trials(name)
+        self._note = notes.of_study(status, record, evaluated(store, record))
+        self._plots = figures.of_study(record, self._trials, Evaluations(store, record).latest())
+        attributes = store.rdb.get_study_system_attrs(record.study_id)
+        versions = {key: value for key, value in attributes.items() if key.endswith(_NOTE_VERSION)}
+        if versions != self._versions:  # somebody wrote a note
+            self._versions, self._ended = versions, []
+        now = self._clock()
+        self._read_again = now + max(FRESH_SECONDS, SHARE * (now - began))
+
+    def _ask(self, request: Request) -> Json:
+        """What Optuna Dashboard says of the study and of the trials that were not made yet."""
+        environ = request.holding(b"").environ | {"QUERY_STRING": urlencode({"after": len(self._ended)})}
+        answer = call(self._app, environ | {"REQUEST_METHOD": "GET"})
+        content: Json = json.loads(whole(answer))
+        if answer.status != 200:
+            raise Refused(answer.status, str(content.get("reason", "the study cannot be read")))
+        return content
+
+    def _is_final(self, trial: Json) -> bool:
+        """Whether a trial stays as it is, for Optuna and in our records."""
+        ours = self._ours(trial)
+        return trial["number"] == len(self._ended) and ours is not None and ours.cause is not None and _over(trial)
+
+    def _ours(self, trial: Json) -> TrialRecord | None:
+        number = trial["number"]
+        return self._trials[number] if number < len(self._trials) else None
+
+    def _trial(self, trial: Json) -> Json:
+        """Optuna Dashboard's words for a trial and ours."""
+        ours = self._ours(trial)
+        if ours is None:
+            return trial
+        place = files.folder(self._artifacts, ours.artifacts)
+        names = [] if place is None else files.listed(place)
+        pictures = files.pictures(names, grouped=self._record.definition.split.by != "stratified")
+        addresses = [(title, f"/hpo/{self._record.study_id}/{ours.number}/{name}") for title, name in pictures]
+        note = trial["note"] | {"body": notes.composed(notes.of_trial(ours, addresses), trial["note"]["body"])}
+        artifacts = [
+            {"artifact_id": files.key(name), "filename": name, "mimetype": files.kind(name), "encoding": None}
+            for name in names
+        ]
+        added = [{"key": key, "value": value} for key, value in _columns(ours)]
+        return trial | {"note": note, "artifacts": artifacts, "user_attrs": [*trial["user_attrs"], *added]}
+
+
+def _over(trial: Json) -> bool:
+    return trial["state"] in ("Complete", "Pruned", "Fail")
+
+
+def _columns(trial: TrialRecord) -> Iterator[tuple[str, str]]:
+    """What the table of trials can be sorted by, beside the attributes that Optuna knows."""
+    if trial.outcome is not None and trial.outcome.epochs:
+        yield COLUMNS[0], str(trial.outcome.epochs)
+    if trial.outcome is not None and trial.outcome.peak_memory:
+        yield COLUMNS[1], f"{trial.outcome.peak_memory / 2**20:.0f}"

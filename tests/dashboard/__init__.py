@@ -1,0 +1,1 @@
+"""`hpo dashboard`: who comes in, what they may do, and what they see."""
