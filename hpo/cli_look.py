@@ -53,10 +53,11 @@ def status(name: str, watch: bool, interval: float, storage: str, as_json: bool)
 
 
 def _watch(store: "Store", name: str, interval: float, as_json: bool) -> None:
-    from hpo.watching import follow
+    from hpo.watching import follow, telling
 
     try:
-        state = follow(store, name, console(), interval=interval, as_json=as_json).state
+        with telling(store, name):
+            state = follow(store, name, console(), interval=interval, as_json=as_json).state
     except KeyboardInterrupt:  # no mistake, so no word; scripts see that it had not ended
         click.get_current_context().exit(INTERRUPTED)
     click.get_current_context().exit(StudyFailedError.exit_code if state == "failed" else 0)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from hpo import data, versions
+from hpo import data, notify, versions
 from hpo import launch as launchers
 from hpo.errors import MissingExtra, StorageError
 from hpo.export import export
@@ -37,10 +37,11 @@ def run(prepared: Prepared, place: str, wish: Wish, console: Console, known: Kno
 
     Raises:
         MissingExtra, StorageError: no trial could end well here; nothing was created.
-        UsageError: the study exists, and was created with other versions.
+        UsageError: the study exists, and was created with other versions; or nobody can be told as `[notify]` says.
     """
     if place == "local":
         _check_machine(wish.artifacts)
+        notify.check(prepared.definition.notify, Path(prepared.record.base or ""))
     name, storage = prepared.definition.name, wish.storage
     to_start = launchers.get(place).plan(wish)
     with Store(storage, create=not on_server(storage)) as store:

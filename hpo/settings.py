@@ -24,6 +24,8 @@ class Times:
         start: that a child has for its first TensorFlow operation.
         obey: that a child has to end in order when told to, before it is killed.
         grace: that running trials have to finish after SIGTERM.
+        notice: between two looks whether there is something to say of the study to people elsewhere.
+        deliver: that one try to say it may take.
     """
 
     lease: float = 60.0
@@ -32,6 +34,8 @@ class Times:
     start: float = 120.0
     obey: float = 30.0
     grace: float = 30.0
+    notice: float = 30.0
+    deliver: float = 20.0
 
 
 def child_environment() -> dict[str, str]:
@@ -76,6 +80,17 @@ def storage_environment(url: str) -> dict[str, str]:
 def password_from_file() -> bool:
     """Whether a file, which workers elsewhere can read as well, holds the database's password."""
     return bool({"HPO_STORAGE_FILE", "HPO_STORAGE_PASSWORD_FILE"} & os.environ.keys())
+
+
+def variable(name: str) -> str | None:
+    """A variable whose name a person chose; it begins with HPO_, so that no trial's process gets it."""
+    return os.environ.get(name) or None
+
+
+def notify_environment() -> dict[str, str]:
+    """What HPO_NOTIFY_... say beside a study file's `[notify]`, by the names of its keys."""
+    prefix = "HPO_NOTIFY_"
+    return {name.removeprefix(prefix).lower(): value for name, value in os.environ.items() if name.startswith(prefix)}
 
 
 def visible_gpus() -> str | None:

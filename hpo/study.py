@@ -18,7 +18,7 @@ from hpo.errors import StudyFileError, nearest
 from hpo.folders import names
 from hpo.study_file import SIBLINGS, Search, Split, StudyDef, Train
 from hpo.study_space import ENTRY, FORMS, FamilySpace
-from hpo.study_table import LATER, keys, shown
+from hpo.study_table import keys, shown
 from hpo.training import TRAINING
 
 __all__ = ["MAX_BYTES", "StudyDef", "data_table", "differences", "digest", "from_json", "load", "to_json"]
@@ -26,11 +26,9 @@ __all__ = ["MAX_BYTES", "StudyDef", "data_table", "differences", "digest", "from
 # A study file is written by hand; anything larger is the wrong file.
 MAX_BYTES = 1 << 20
 
-# May change under an old name: they say how long and how patiently, not what is searched. So may the paths of the data,
-# which go by their hash.
-_FREE = ("budget", "train.stall_minutes")
-
-_LATER_KEYS = {"notify"}
+# May change under an old name: they say how long, how patiently and who is told, not what is searched. So may the paths
+# of the data, which go by their hash.
+_FREE = ("budget", "notify", "train.stall_minutes")
 
 
 def load(path: Path) -> StudyDef:
@@ -191,8 +189,6 @@ def _problem(details: ErrorDetails, raw: object) -> tuple[str, str]:
             return key, f"is missing; accepted: {accepted}"
         case "extra_forbidden":
             name = str(details["loc"][-1])
-            if key in _LATER_KEYS:
-                return key, f"{LATER}; leave it out"
             if key == f"train.{name}" and name in TRAINING:
                 return key, f"is a hyperparameter; it belongs into [space]: {name} = ..., a range or a list of choices"
             of = f" of source {table.model_fields['source'].default!r}" if issubclass(table, SourceOptions) else ""

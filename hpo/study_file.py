@@ -14,6 +14,7 @@ from hpo.data.split import DRAWN, By
 from hpo.folders import names
 from hpo.pruners import Pruner
 from hpo.scores import METRICS, OBJECTIVES
+from hpo.study_notify import Notify
 from hpo.study_space import Item, entries
 from hpo.study_table import Positive, Table, check_known, shown
 
@@ -165,6 +166,7 @@ class StudyDef(Table):
     search: Search = Field(Search(), description="a table [search]")
     train: Train = Field(Train(), description="a table [train]")
     budget: Budget = Field(description="a table [budget]")
+    notify: Notify = Field(Notify(), description="a table [notify]")
 
     @field_validator("data", mode="before")
     @classmethod

@@ -1,13 +1,17 @@
 """Watching a study: beside its workers in a thread, or alone until it has ended."""
 
+import contextlib
 import threading
 import time
+from collections.abc import Iterator
 
 import click
 from rich.console import Console
 
 from hpo.errors import HpoError
 from hpo.looking import Eyes
+from hpo.notify import Herald, asked
+from hpo.settings import Times
 from hpo.store import Status, Store
 from hpo.views import JsonLines, View, view
 
@@ -38,6 +42,32 @@ def follow(store: Store, name: str, console: Console, *, interval: float, as_jso
             look = eyes.look()
             shown.show(look)
     return look.status
+
+
+@contextlib.contextmanager
+def telling(store: Store, name: str) -> Iterator[None]:
+    """While somebody watches, people elsewhere are told what a worker that died did not tell them.
+
+    Only by who may write to the database; nobody else hears of it.
+
+    Args:
+        store: the database; it is opened once more.
+        name: of the study.
+    """
+    with contextlib.ExitStack() as stack:
+        herald = None
+        with contextlib.suppress(HpoError):
+            if asked(store.study(name).definition.notify):
+                beside = stack.enter_context(Store(store.url))
+                herald = Herald(beside, name, Times(), quiet=True)
+                herald.start()
+        ended = False
+        try:
+            yield
+            ended = True
+        finally:
+            if herald is not None:
+                herald.close(last=ended)
 
 
 def _wait(seconds: float, leave: threading.Event, shown: View) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from hpo import data
 from hpo.child import ForkServer
 from hpo.errors import HpoError, StorageError, StudyFailedError
+from hpo.notify import Herald
 from hpo.settings import Times
 from hpo.slot import Slot, Wishes
 from hpo.specify import specify
@@ -77,6 +78,7 @@ class Supervisor:
             )
             for device in devices
         ]
+        self._herald = Herald(store, name, self._times)
         self._heard: deque[int] = deque()
         self._signal: int | None = None
         self._grace_ends: float | None = None
@@ -110,10 +112,12 @@ class Supervisor:
             )
             for thread in (*slots, renewal):
                 thread.start()
+            self._herald.start()
             while any(thread.is_alive() for thread in slots):
                 self._hear()
                 time.sleep(LOOK_SECONDS)
             self._claims.roster.leave()
+            self._herald.close(lambda: bool(self._heard), last=self._signal is None and self._wishes.error is None)
         finally:
             self._wishes.abort.set()
             self._left.set()

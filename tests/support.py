@@ -28,7 +28,7 @@ SPACES: dict[str, Space] = {
     }
 }
 OPEN: list[Store] = []
-FAST = Times(lease=3.0, renew=0.3, idle=0.05, start=20.0, obey=1.0, grace=0.5)
+FAST = Times(lease=3.0, renew=0.3, idle=0.05, start=20.0, obey=1.0, grace=0.5, notice=0.5, deliver=1.0)
 
 
 def definition(name: str = "s", *, budget: dict[str, Any] | None = None, **tables: dict[str, Any]) -> StudyDef:

@@ -44,6 +44,12 @@ class Books:
         )
         return now
 
+    def progress(self, connection: Connection, now: float) -> None:
+        """Notes, in somebody's transaction, that a trial of the study moved."""
+        connection.execute(
+            update(tables.studies).where(tables.studies.c.study_id == self._study_id).values(progress_at=now)
+        )
+
     def read(self, connection: Connection, *, lock: bool = False) -> Row:
         """The study's account and flags: clock_at, worked_seconds, slot_seconds, failures_since, stop_requested.
 

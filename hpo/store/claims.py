@@ -73,6 +73,7 @@ class Claims:
         self.roster = Roster(store, self._record.study_id, worker, give_up)
         self._live: dict[Key, optuna.trial.Trial] = {}
         self._reported: dict[Key, int] = {}
+        self._heard = False  # of a trial, since the last renewal
 
     def _retried(self, call: Callable[[], T]) -> T:
         return retried(call, give_up=self._give_up)
@@ -208,6 +209,7 @@ class Claims:
         still_held()  # the row below is what makes the trial ours
         with self._store.rdb.engine.begin() as connection:
             now = self._books.tick(connection)
+            self._books.progress(connection, now)
             values = {
                 "attempt": attempt,
                 "losses": losses,
@@ -256,6 +258,9 @@ class Claims:
                 if renewed.rowcount == 0:
                     lost.append(claim.key)
             self.roster.seen(connection, now)
+            if self._heard:
+                self._books.progress(connection, now)
+                self._heard = False
             books = self._books.read(connection)
             slots = connection.execute(
                 select(tables.trials.c.number).where(
@@ -275,6 +280,7 @@ class Claims:
     def report(self, claim: Claim, epoch: Epoch) -> bool:
         """Records one epoch; returns whether the pruner would end the trial."""
         trial = self._live[claim.key]
+        self._heard = True
         definition = self._record.definition
         pruner, several = definition.search.pruner, len(definition.train.metrics) > 1
         # Optuna takes no reports where there are several metrics; what an earlier attempt reported is left out
@@ -316,6 +322,7 @@ class Claims:
                 if row["outcome"] is None:
                     # From here on the result is safe: whoever claims next tells Optuna if we no longer can.
                     self._rows.record(connection, claim.number, result, now)
+                    self._books.progress(connection, now)
                 else:
                     result = Result.model_validate(row["outcome"])
             self._endings.close(claim.number, result, self._live.get(claim.key))

@@ -6,7 +6,7 @@ parameters and values; ours say who owns a trial, how it ended and why, and what
 
 from sqlalchemy import JSON, Boolean, Column, Double, Integer, MetaData, String, Table, Text
 
-REVISION = "0006"  # the last step in hpo/store/migrations/versions: who changes a table here adds one there
+REVISION = "0007"  # the last step in hpo/store/migrations/versions: who changes a table here adds one there
 
 metadata = MetaData()
 
@@ -30,6 +30,7 @@ studies = Table(
     Column("clock_at", Double, nullable=False),
     Column("worked_seconds", Double, nullable=False, default=0.0),  # with at least one live lease
     Column("slot_seconds", Double, nullable=False, default=0.0),  # summed over leases
+    Column("progress_at", Double),  # when a trial was begun, heard of or ended last
 )
 
 # One row per trial: its lease while it runs, its record for ever.
@@ -92,6 +93,21 @@ openings = Table(
     Column("purpose", String(64), nullable=False),  # hash of what was scored: the same models open once
     Column("who", String(255), nullable=False),
     Column("opened_at", Double, nullable=False),
+)
+
+# What is to be said of a study, for each way to say it.
+notices = Table(
+    "hpo_notices",
+    metadata,
+    Column("study_id", Integer, primary_key=True, autoincrement=False),
+    Column("event", String(64), primary_key=True),  # what happened, the same for everybody who notices
+    Column("channel", String(16), primary_key=True),
+    Column("notice", JSON, nullable=False),  # what is said; no secret
+    Column("created_at", Double, nullable=False),
+    Column("due_at", Double, nullable=False),  # until then it is somebody's who delivers it, or waits after a failure
+    Column("tries", Integer, nullable=False),
+    Column("delivered_at", Double),
+    Column("error", Text),  # of the last try
 )
 
 # Studies whose deletion has begun: their rows are gone, their files may not be.

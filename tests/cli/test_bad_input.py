@@ -60,6 +60,7 @@ def one_class(folder: Path) -> None:
 
 
 CSV = {"source": "csv", "path": "own.csv", "label": "what"}
+MAIL = {"email_to": ["ada@example.org"], "email_from": "hpo@example.org", "smtp_host": "mail.example.org"}
 ROWS: dict[str, Row] = {
     # the study file
     "no file": Row(USAGE, r"other\.toml: 1 mistake\n  - there is no such file", options=("other.toml",)),
@@ -75,7 +76,7 @@ ROWS: dict[str, Row] = {
     "every mistake at once": Row(
         USAGE,
         r"study\.toml: 5 mistakes\n  - name: got 'A' .*\n  - split\.by: .*\n  - train\.epochs: unknown key.*\n"
-        r"  - budget\.trials: .*\n  - notify: known, but not built yet",
+        r"  - budget\.trials: .*\n  - notify\.url: unknown key",
         {"name": "A", "split/by": "subject", "train/epochs": 3, "budget/trials": 0, "notify/url": "x"},
     ),
     "every hyperparameter's mistake at once": Row(
@@ -99,7 +100,15 @@ ROWS: dict[str, Row] = {
             "space/dense_units": {"low": 4, "high": 8, "when": {"units": 8}},
         },
     ),
-    "key not built yet": Row(USAGE, r"- notify: known, but not built yet; leave it out", {"notify/url": "x"}),
+    "secret in the file": Row(
+        USAGE, r"- notify\.webhook: unknown key; did you mean 'webhook_env'", {"notify/webhook": "https://x/y"}
+    ),
+    "mail without a server": Row(USAGE, r"- notify: e-mail needs email_to and smtp_host", {"notify/email_to": ["a@b"]}),
+    "password in clear": Row(
+        USAGE,
+        r"smtp_tls = 'none' would send a password in clear",
+        {"notify": MAIL | {"smtp_user": "u", "smtp_password_env": "HPO_P", "smtp_tls": "none"}},
+    ),
     "hyperparameter in the wrong table": Row(
         USAGE, r"- train\.ema: is a hyperparameter; it belongs into \[space\]", {"train/ema": 0.9}
     ),

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from hpo.data import csv
 from hpo.study_file import Budget, Model, Search, Split, StudyDef, Train
+from hpo.study_notify import Notify
 from tests.cli.run import Run, call, start
 from tests.conftest import ROOT
 
@@ -24,6 +25,7 @@ COMMANDS = [
 pytestmark = pytest.mark.timeout(300)  # the fixture trains, and waits for TensorFlow where the machine is busy
 TABLES: dict[str, type[BaseModel]] = {
     "data": csv.Options, "split": Split, "model": Model, "search": Search, "train": Train, "budget": Budget,
+    "notify": Notify,
 }  # fmt: skip
 
 

@@ -170,7 +170,13 @@ MISTAKES: list[tuple[Mapping[str, object], str]] = [
         ({f"train/{key}": 1}, f"train.{key}: is a hyperparameter; it belongs into [space]: {key} = ")
         for key in ("learning_rate", "ema", "jitter")
     ),
-    ({"notify/url": "x"}, "notify: known, but not built yet; leave it out"),
+    ({"notify/webhook": "x"}, "notify.webhook: unknown key; did you mean 'webhook_env' or 'webhook_file'?"),
+    (
+        {"notify/webhook_env": "SLACK"},
+        "notify.webhook_env: got 'SLACK' (text); accepted: the name of a variable",
+    ),
+    ({"notify/on": ["end"]}, "notify.on: got 'end' (text); "),
+    ({"notify/email_to": ["a b@c"]}, "notify.email_to: got 'a b@c'; accepted: a list of addresses"),
     # budget
     ({"budget": {}}, "budget: has no end; give trials, hours, or both"),
     ({"budget": {"gpu_hours": 3}}, "budget: has no end; give trials, hours, or both"),
