@@ -123,6 +123,12 @@ def worker_options(function: F) -> F:
         "--allow-mixed", is_flag=True, help="Train by other versions than those that the study was created with."
     )(function)
     function = option(
+        "--metrics-port",
+        envvar="HPO_METRICS_PORT",
+        type=click.IntRange(0, 65535),
+        help="Serve /healthz and Prometheus /metrics on 127.0.0.1; 0 takes a free port, and says which.",
+    )(function)
+    function = option(
         "--slots-per-gpu", type=click.IntRange(min=1), default=1, show_default=True, help="Trials at a time on one GPU."
     )(function)
     function = option(

@@ -13,6 +13,7 @@ import uuid
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hpo import data
 from hpo.child import ForkServer
@@ -23,6 +24,10 @@ from hpo.slot import Slot, Wishes
 from hpo.specify import specify
 from hpo.store import Claim, Claims, Over, Store
 from hpo.trial import TrialSpec
+from hpo.vitals import Vitals
+
+if TYPE_CHECKING:
+    from hpo.monitor import Monitor
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +45,7 @@ class Supervisor:
         artifacts, cache: folders for the trials' files and the arrays.
         times: see `Times`; tests pass shorter ones.
         server: starts children; tests pass one that trains nothing.
+        metrics_port: for `hpo.monitor`, 0 for any that is free; None for no monitor.
 
     Raises:
         DataError: this machine does not have the study's arrays.
@@ -55,6 +61,7 @@ class Supervisor:
         cache: Path,
         times: Times | None = None,
         server: ForkServer | None = None,
+        metrics_port: int | None = None,
     ) -> None:
         self._store = store
         self._times = times or Times()
@@ -63,7 +70,9 @@ class Supervisor:
         self._wishes = Wishes()
         self._devices = tuple(devices)
         self.worker = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
-        self._claims = Claims(store, name, self.worker, self._times, give_up=self._wishes.abort)
+        self._vitals = Vitals(self._times.renew)
+        self._metrics_port = metrics_port
+        self._claims = Claims(store, name, self.worker, self._times, give_up=self._wishes.abort, vitals=self._vitals)
         self._parts = data.parts(self._claims.record.data.split_sha256, cache.resolve())
         self._slots = [
             Slot(
@@ -93,7 +102,9 @@ class Supervisor:
         Raises:
             StudyFailedError: too many trials failed in a row.
             StorageError: the database could not be used for too long.
+            UsageError: the port for the monitor is taken.
         """
+        monitor = self._monitor()
         # A handler that did more than take a note could stop the very thread that it interrupts.
         before = {
             signum: signal.signal(signum, lambda number, _: self._heard.append(number))
@@ -114,10 +125,11 @@ class Supervisor:
                 thread.start()
             self._herald.start()
             while any(thread.is_alive() for thread in slots):
+                self._vitals.turned()
                 self._hear()
                 time.sleep(LOOK_SECONDS)
             self._claims.roster.leave()
-            self._herald.close(lambda: bool(self._heard), last=self._signal is None and self._wishes.error is None)
+            self._herald.close(self._has_no_more_time, last=self._signal is None and self._wishes.error is None)
         finally:
             self._wishes.abort.set()
             self._left.set()
@@ -126,7 +138,30 @@ class Supervisor:
                 signal.signal(signum, handler)
             if renewal.is_alive():
                 renewal.join()
+            if monitor is not None:
+                monitor.close()
         return self._exit_code()
+
+    def _monitor(self) -> "Monitor | None":
+        if self._metrics_port is None:
+            return None
+        from hpo.monitor import Monitor, Numbers  # most workers have none
+
+        record = self._claims.record
+        numbers = Numbers(
+            self._vitals,
+            study=record.name,
+            worker=self.worker,
+            metric=record.definition.train.metric,
+            devices=self._devices,
+            running=lambda: sum(slot.running is not None for slot in self._slots),
+        )
+        return Monitor(self._metrics_port, self._vitals, numbers)
+
+    def _has_no_more_time(self) -> bool:
+        """Asked again and again while nothing but the last words is left."""
+        self._vitals.turned()
+        return bool(self._heard)
 
     def _hear(self) -> None:
         """Acts on the signals that came since the last look."""

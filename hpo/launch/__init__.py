@@ -31,6 +31,7 @@ class Wish:
         artifacts, cache: folders of the trials' files and of the arrays.
         times: that the workers work by.
         wait: seconds that a worker waits at its start for a database that is away.
+        metrics_port: where each worker serves health and metrics on its loopback; None for nowhere.
         allow_mixed: train by other versions than those that the study was created with.
     """
 
@@ -44,6 +45,7 @@ class Wish:
     slots_per_gpu: int = 1
     times: Times = field(default_factory=Times)
     wait: float = 0.0
+    metrics_port: int | None = None
     allow_mixed: bool = False
 
 
@@ -100,6 +102,7 @@ def remote(wish: Wish, place: str) -> None:
 def remote_command(wish: Wish) -> list[str]:
     """The command line of a worker elsewhere, from ``worker`` on; the database comes by the environment."""
     mixed = ["--allow-mixed"] if wish.allow_mixed else []
+    mixed += [] if wish.metrics_port is None else ["--metrics-port", str(wish.metrics_port)]
     slots = [] if wish.gpus == AUTO else ["--slots", str(wish.slots_per_gpu)]
     return [
         *("worker", wish.study, "--gpus", wish.gpus, *slots, "--slots-per-gpu", str(wish.slots_per_gpu)),

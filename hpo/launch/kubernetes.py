@@ -23,6 +23,8 @@ SECRET = "hpo-storage"  # noqa: S105 - the name of a secret, not one
 VOLUME = "hpo-data"
 DATA = Path("/var/lib/hpo")
 USER = 10001
+METRICS_PORT = 9464  # inside of each pod, on its loopback
+PROBE = "import urllib.request as u; u.urlopen('http://127.0.0.1:{port}/healthz', timeout=3)"
 BEFORE_KILL = 30  # seconds beyond the grace, in which a worker writes what it has
 
 
@@ -46,7 +48,8 @@ def plan(wish: Wish) -> Plan:
 
 def _job(wish: Wish) -> dict[str, Any]:
     workers = wish.workers or 1
-    here = Wish(**{**vars(wish), "artifacts": DATA / "artifacts", "cache": DATA / "cache"})
+    port = wish.metrics_port or METRICS_PORT
+    here = Wish(**{**vars(wish), "artifacts": DATA / "artifacts", "cache": DATA / "cache", "metrics_port": port})
     limits = {"cpu": str(wish.threads * wish.slots_per_gpu), "memory": "8Gi"}
     if wish.gpus == gpus.AUTO:
         limits["nvidia.com/gpu"] = "1"
@@ -58,6 +61,13 @@ def _job(wish: Wish) -> dict[str, Any]:
             {"name": "HPO_STORAGE_FILE", "value": "/run/secrets/hpo/url"},
             {"name": "HOME", "value": "/tmp"},  # noqa: S108 - in the container, a volume of its own
         ],
+        # says in `kubectl get pods` how it feels. No liveness probe: trials outlive a database that is away
+        "readinessProbe": {
+            "exec": {"command": ["python", "-c", PROBE.format(port=port)]},
+            "initialDelaySeconds": 30,
+            "periodSeconds": 30,
+            "timeoutSeconds": 5,
+        },
         "resources": {"limits": limits, "requests": limits},
         "securityContext": {
             "allowPrivilegeEscalation": False,

@@ -28,5 +28,11 @@ def start(plan: Plan, store: Store) -> int:
     """Works in this process until the budget has ended or a signal says leave."""
     wish = plan.wish
     return Supervisor(
-        store, wish.study, devices=plan.devices, artifacts=wish.artifacts, cache=wish.cache, times=wish.times
+        store,
+        wish.study,
+        devices=plan.devices,
+        artifacts=wish.artifacts,
+        cache=wish.cache,
+        times=wish.times,
+        metrics_port=wish.metrics_port,
     ).run()

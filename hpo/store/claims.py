@@ -30,6 +30,7 @@ from hpo.store.records import Claim, Idle, Orders, Over, StudyRecord
 from hpo.store.roster import Roster
 from hpo.store.rows import Rows
 from hpo.trial import Cause, Epoch, Result
+from hpo.vitals import Vitals
 
 log = logging.getLogger(__name__)
 
@@ -52,11 +53,20 @@ class Claims:
         worker: id of this worker, unlike all others'.
         times: lease length.
         give_up: once set, an unusable database is waited for only briefly; None waits as long as always.
+        vitals: where the worker counts.
     """
 
     def __init__(
-        self, store: Store, name: str, worker: str, times: Times, *, give_up: threading.Event | None = None
+        self,
+        store: Store,
+        name: str,
+        worker: str,
+        times: Times,
+        *,
+        give_up: threading.Event | None = None,
+        vitals: Vitals | None = None,
     ) -> None:
+        self._vitals = vitals or Vitals(times.renew)
         self._store = store
         self._name = name
         self._worker = worker
@@ -76,7 +86,7 @@ class Claims:
         self._heard = False  # of a trial, since the last renewal
 
     def _retried(self, call: Callable[[], T]) -> T:
-        return retried(call, give_up=self._give_up)
+        return retried(call, give_up=self._give_up, waited=self._vitals.waited)
 
     @property
     def record(self) -> StudyRecord:
@@ -245,7 +255,9 @@ class Claims:
     def renew(self, claims: Iterable[Claim]) -> Orders:
         """Renews the leases of `claims`, and says what a worker must know: what is lost, whether to stop."""
         wanted = list(claims)
-        return self._retried(lambda: self._renew(wanted))
+        orders = self._retried(lambda: self._renew(wanted))
+        self._vitals.renewed()
+        return orders
 
     def _renew(self, claims: list[Claim]) -> Orders:
         lost = []
@@ -281,6 +293,7 @@ class Claims:
         """Records one epoch; returns whether the pruner would end the trial."""
         trial = self._live[claim.key]
         self._heard = True
+        self._vitals.epoch()
         definition = self._record.definition
         pruner, several = definition.search.pruner, len(definition.train.metrics) > 1
         # Optuna takes no reports where there are several metrics; what an earlier attempt reported is left out
@@ -309,7 +322,10 @@ class Claims:
 
         Calling it again with the same claim is harmless: the first result stays.
         """
-        return self._retried(lambda: self._finish(claim, result))
+        recorded = self._retried(lambda: self._finish(claim, result))
+        if recorded:
+            self._vitals.finished(result)
+        return recorded
 
     def _finish(self, claim: Claim, result: Result) -> bool:
         with self._lock.hold(self._give_up):

@@ -138,7 +138,13 @@ def open_storage(database: Backend, *, create: bool, read_only: bool = False) ->
     return storage
 
 
-def retried(call: Callable[[], T], *, give_up: threading.Event | None = None, for_seconds: float = RETRY_SECONDS) -> T:
+def retried(
+    call: Callable[[], T],
+    *,
+    give_up: threading.Event | None = None,
+    for_seconds: float = RETRY_SECONDS,
+    waited: Callable[[float], None] = lambda seconds: None,
+) -> T:
     """Calls, and calls again with jittered back-off while the database cannot be used.
 
     A training goes on meanwhile in its own process.
@@ -147,6 +153,7 @@ def retried(call: Callable[[], T], *, give_up: threading.Event | None = None, fo
         call: to be repeated: it must not matter whether an earlier try was carried out.
         give_up: once set, tries go on for a few seconds only.
         for_seconds: how long to try otherwise.
+        waited: told before each further try how many seconds the one before and the pause after it took.
 
     Raises:
         StorageError: the database could not be used for that long.
@@ -154,6 +161,7 @@ def retried(call: Callable[[], T], *, give_up: threading.Event | None = None, fo
     began = time.monotonic()
     pause = 0.1
     while True:
+        tried = time.monotonic()
         try:
             return call()
         except OUTAGE as error:
@@ -167,6 +175,7 @@ def retried(call: Callable[[], T], *, give_up: threading.Event | None = None, fo
             time.sleep(wait)
         else:
             give_up.wait(wait)
+        waited(time.monotonic() - tried)
         pause = min(10.0, pause * 2)
 
 

@@ -60,13 +60,14 @@ class Bench:
             server=server or fake_server(),
         )
 
-    def process(self, *, slots: int = 1) -> subprocess.Popen[bytes]:
+    def process(self, *, slots: int = 1, metrics_port: int | None = None) -> subprocess.Popen[bytes]:
         """A supervisor in a process and a process group of its own."""
         code = (
             "import sys; from pathlib import Path; from tests.support import *; from hpo.worker import Supervisor\n"
             "folder, cache = map(Path, sys.argv[1:3])\n"
             "sys.exit(Supervisor(open_store(folder), 's', devices=[None] * int(sys.argv[3]),\n"
-            "    artifacts=folder / 'artifacts', cache=cache, times=FAST, server=fake_server()).run())"
+            "    artifacts=folder / 'artifacts', cache=cache, times=FAST, server=fake_server(),\n"
+            f"    metrics_port={metrics_port}).run())"
         )
         return subprocess.Popen(
             [sys.executable, "-c", code, str(self.folder), str(self.cache), str(slots)],
