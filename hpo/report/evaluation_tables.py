@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from hpo.evaluation.words import between, plus_minus, trial_name
-from hpo.report.search import told
+from hpo.render import settings
 from hpo.report.table import Cell, Table, cells, count_cell, score_cell, seconds_cell
 
 
@@ -18,9 +18,9 @@ def evaluated(report: Mapping[str, Any]) -> Iterator[Table]:
             (
                 *cells(trial_name(row), row["model"]),
                 score_cell(row["search_value"]),
-                Cell(plus_minus(validation["mean"], validation["sd"]), validation["mean"]),
+                _mean(validation),
                 Cell(f"{validation['n']} of {len(validation['values'])}"),
-                Cell(told(row["searched"])),
+                Cell(settings(row["searched"])),
             )
         )
     columns = ("configuration", "family", ">search", ">validation", ">seeds", "settings")
@@ -40,30 +40,20 @@ def _baselines(report: Mapping[str, Any]) -> Table:
     metric, test = report["metric"], report["test"]
     names = list(dict.fromkeys([metric, "accuracy"]))
     against = {row["name"]: row for row in report["against"]}
-    means = [test["metrics"][name] for name in names]
-    rows: list[tuple[Cell, ...]] = [
-        (Cell("the winner"), *(Cell(plus_minus(m["mean"], m["sd"]), m["mean"]) for m in means), *cells("", "", ""))
-    ]
-    for row in report["baselines"]:
-        if "left_out" in row:
-            rows.append(
-                (Cell(row["name"]), *cells(*("-" for _ in names)), *cells("", f"left out: {row['left_out']}", ""))
-            )
-            continue
-        found = against[row["name"]]
-        ahead = Cell(f"{found['difference']:+.4f}", found["difference"])
-        apart = f"{found['verdict']}, {between(found['low'], found['high'])}"
-        rows.append(
-            (
-                Cell(row["name"]),
-                *(score_cell(row[n]) for n in names),
-                ahead,
-                Cell(apart),
-                seconds_cell(row["seconds"] or math.nan),
-            )
-        )
+    winner = (Cell("the winner"), *(_mean(test["metrics"][name]) for name in names), *cells("", "", ""))
+    rows = [_baseline(row, against.get(row["name"]), names) for row in report["baselines"]]
     columns = ("on the test part", *(f">{name}" for name in names), ">the winner is ahead by", "verdict", ">seconds")
-    return Table("table-baselines", "The winner and the baselines", columns, tuple(rows))
+    return Table("table-baselines", "The winner and the baselines", columns, (winner, *rows))
+
+
+def _baseline(row: Mapping[str, Any], lead: Mapping[str, Any] | None, names: Sequence[str]) -> tuple[Cell, ...]:
+    name = Cell(row["name"])
+    if lead is None:
+        return (name, *cells(*("-" for _ in names)), *cells("", f"left out: {row['left_out']}", ""))
+    ahead = Cell(f"{lead['difference']:+.4f}", lead["difference"])
+    verdict = Cell(f"{lead['verdict']}, {between(lead['low'], lead['high'])}")
+    seconds = seconds_cell(math.nan if row["seconds"] is None else row["seconds"])
+    return (name, *(score_cell(row[each]) for each in names), ahead, verdict, seconds)
 
 
 def scores(report: Mapping[str, Any]) -> Iterator[Table]:
@@ -101,3 +91,7 @@ def scores(report: Mapping[str, Any]) -> Iterator[Table]:
     summed = "sum over the refitted models" if tested else f"trial {report['trial']}"
     heads = ("true class", *(f">as {name}" for name in classes))
     yield Table(f"table-{key}-confusion", f"Confusion matrix, {summed}", heads, tuple(matrix), folded=len(classes) > 8)
+
+
+def _mean(found: Mapping[str, Any]) -> Cell:
+    return Cell(plus_minus(found["mean"], found["sd"]).replace("+-", "±"), found["mean"])

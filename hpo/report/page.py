@@ -63,7 +63,7 @@ def page(found: Found, *, interactive: bool) -> Page:
     environment = Environment(
         loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"picture": _picture, "code": _code}
+    environment.filters |= {"picture": _picture, "typeset": _typeset}
     environment.tests |= {"figure": _is(Figure), "table": _is(Table)}
     html = environment.get_template("page.html").render(
         found=found,
@@ -93,9 +93,10 @@ def _picture(figure: Figure) -> Markup:
     return Markup(picture(figure))  # noqa: S704 - it escapes all of its texts
 
 
-def _code(text: str) -> Markup:
-    """The text, with what stands between backticks as code."""
-    return Markup(re.sub("`([^`]*)`", r"<code>\1</code>", escape(text)))  # noqa: S704 - escaped first
+def _typeset(text: str) -> Markup:
+    """The text in print: what stands between backticks is code, and a sign is a sign."""
+    typeset = escape(text).replace(" +- ", " ± ").replace("95 %", "95\N{NO-BREAK SPACE}%")
+    return Markup(re.sub("`([^`]*)`", r"<code>\1</code>", typeset))  # noqa: S704 - escaped first
 
 
 def _is(kind: type) -> Callable[[object], bool]:

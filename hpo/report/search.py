@@ -8,7 +8,6 @@ from hpo.plots import COLORS, Axis, Figure, Points, focus
 from hpo.render import score, values
 from hpo.report.gather import Found, Tried
 from hpo.search import directions
-from hpo.space import Params
 
 MOST_POINTS = 2000  # that a figure shows; of a longer study the best trials, and of the others every so many
 MOST_LINES = 150  # learning curves
@@ -270,10 +269,3 @@ def front(found: Found) -> Figure | None:
             layer for layer in (points(others, "beaten", "grey"), points(winners, "on the front", "orange")) if layer.x
         ),
     )  # fmt: skip
-
-
-def told(params: Params) -> str:
-    """Hyperparameters on one line."""
-    return ", ".join(
-        f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in params.items()
-    )

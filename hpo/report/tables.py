@@ -4,9 +4,9 @@ import math
 from collections.abc import Sequence
 
 from hpo.plots.scale import number
+from hpo.render import settings
 from hpo.report.gather import Found, Tried
 from hpo.report.hyperparameters import ordered
-from hpo.report.search import told
 from hpo.report.table import Cell, Table, cells, count_cell, score_cell, seconds_cell
 from hpo.space import Choice, Domain, Fixed, Float, Int
 
@@ -120,7 +120,7 @@ def front(found: Found) -> Table:
         (
             count_cell(best.trial),
             *(count_cell(v) if name == "parameters" else score_cell(v) for name, v in best.values.items()),
-            Cell(told(best.params)),
+            Cell(settings(best.params)),
         )
         for best in found.status.front
     )
@@ -150,7 +150,7 @@ def _trial(found: Found, one: Tried, names: Sequence[str]) -> tuple[Cell, ...]:
     outcome, metrics = one.record.outcome, found.record.definition.train.metrics
     others = (one.record.values or ())[1:]
     more = [*others, *[None] * (len(metrics) - 1 - len(others))]
-    settings = {name: one.searched[name] for name in names if name in one.searched}
+    searched = {name: one.searched[name] for name in names if name in one.searched}
     end = one.cause if one.record.same_as is None else f"{one.cause}, as trial {one.record.same_as}"
     return (
         count_cell(one.number),
@@ -163,7 +163,7 @@ def _trial(found: Found, one: Tried, names: Sequence[str]) -> tuple[Cell, ...]:
         count_cell(outcome.parameters if outcome else None),
         count_cell(one.record.attempt),
         Cell(one.worker or "-"),
-        Cell(told(settings) or "nothing searched"),
+        Cell(settings(searched)),
     )
 
 
@@ -200,7 +200,7 @@ def takeovers(found: Found) -> Table:
         for one in again
     )
     columns = (">trial", ">attempts", ">times lost", "last worker", "end")
-    return Table("table-takeovers", "Trials that were taken over", columns, rows, folded=len(rows) > LONG)
+    return Table("table-takeovers", "Trials that were taken over", columns, rows, folded=len(rows) > 10)
 
 
 def failures(found: Found) -> Table:

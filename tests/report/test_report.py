@@ -237,11 +237,3 @@ def test_a_long_study_is_thinned_and_says_so(store: Store, tmp_path: Path, monke
     text = written(store, tmp_path).words
     assert re.search(r"Shown are \d+ of 40 trials", text)
     assert "20 of 42 trials; hpo export s --format csv writes all." in text
-
-
-def test_a_viewer_may_report(address: str, tmp_path: Path) -> None:
-    """On a file that nobody may change, and on a server as a user who may only read."""
-    store = open_store(address)
-    fill(store, study(store), tmp_path, 4)
-    with Store(address, read_only=True) as looking:
-        assert "How trials ended" in written(looking, tmp_path).text

@@ -101,6 +101,7 @@ def test_a_viewer_reads_and_changes_nothing(postgres: Server, address: str, tmp_
     (tmp_path / "s" / "0" / "log.txt").write_text("it went well")
     assert call("logs", "s", "0", "--artifacts", tmp_path, HPO_STORAGE=viewer).out == "it went well"
     assert call("export", "s", HPO_STORAGE=viewer).json()["value"] == 0.5
+    assert call("report", "s", "--static", "-o", tmp_path / "report.html", HPO_STORAGE=viewer).code == 0
     stop = call("stop", "s", HPO_STORAGE=viewer)
     assert (stop.code, "permission denied" in stop.err) == (4, True)
     columns = tables(address)
