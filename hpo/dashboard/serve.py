@@ -83,7 +83,7 @@ def run(place: Place, listener: socket.socket, make: Callable[[], App]) -> None:
 
     Args:
         place: where.
-        listener: what listens there already.
+        listener: what listens there already; from here on it is the server's.
         make: makes the application, in the process that serves.
     """
     listener.set_inheritable(True)
@@ -91,8 +91,9 @@ def run(place: Place, listener: socket.socket, make: Callable[[], App]) -> None:
 
 
 def _options(place: Place, listener: socket.socket) -> dict[str, Any]:
+    address = place.address(listener)
     return {
-        "bind": f"fd://{listener.fileno()}",
+        "bind": f"fd://{listener.detach()}",
         "worker_class": "gthread",
         "workers": 1,
         "threads": THREADS,
@@ -107,7 +108,7 @@ def _options(place: Place, listener: socket.socket) -> dict[str, Any]:
         "control_socket_disable": True,
         "certfile": None if place.certificate is None else str(place.certificate),
         "keyfile": None if place.key is None else str(place.key),
-        "when_ready": lambda _: log.info("the dashboard is at %s; Ctrl-C ends it", place.address(listener)),
+        "when_ready": lambda _: log.info("the dashboard is at %s; Ctrl-C ends it", address),
         "proc_name": f"hpo dashboard {os.getpid()}",
     }
 
