@@ -145,12 +145,16 @@ class Email:
 
 def _kind(error: BaseException) -> str:
     """What went wrong, in words that hold no address and no answer of the server's."""
-    inner = getattr(error, "reason", error)
-    if isinstance(inner, smtplib.SMTPResponseException):
-        return f"it answered {inner.smtp_code}"
-    if isinstance(inner, OSError) and inner.strerror:
-        return inner.strerror
-    return type(inner if isinstance(inner, BaseException) else error).__name__
+    inner = getattr(error, "reason", None)  # urllib wraps what went wrong
+    found = inner if isinstance(inner, BaseException) else error
+    match found:
+        case smtplib.SMTPResponseException():
+            return f"it answered {found.smtp_code}"
+        case ssl.SSLCertVerificationError():
+            return f"its certificate is not to be trusted: {found.verify_message}"
+        case OSError() if found.strerror:
+            return found.strerror
+    return type(found).__name__
 
 
 def wanted(notify: Notify, environment: Mapping[str, str]) -> Notify:

@@ -1,7 +1,9 @@
 """Who is told: a web server and a mail server of the tests' own, on the loopback, that can be told to misbehave."""
 
+import contextlib
 import json
 import socketserver
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -87,42 +89,78 @@ class Mailbox:
     mails: list[str] = field(default_factory=list)
 
 
-@contextmanager
-def mail_server() -> Iterator[Mailbox]:
-    """A running server that speaks SMTP, without TLS."""
-    box = Mailbox()
+class _MailServer(socketserver.ThreadingTCPServer):
+    daemon_threads = True
 
-    class Handler(socketserver.StreamRequestHandler):
-        def say(self, line: str) -> None:
-            self.wfile.write(f"{line}\r\n".encode())
+    def __init__(self, box: Mailbox, tls: ssl.SSLContext | None) -> None:
+        super().__init__(("127.0.0.1", 0), _Mail)
+        self.box = box
+        self.tls = tls
 
-        def handle(self) -> None:
+
+class _Mail(socketserver.StreamRequestHandler):
+    """One client."""
+
+    server: _MailServer
+
+    def handle(self) -> None:
+        with contextlib.ExitStack() as self.opened:
             self.say("220 here")
             while line := self.rfile.readline().decode().strip():
-                box.commands.append(line)
-                match line.split()[0].upper():
-                    case "EHLO":
-                        self.say("250-here")
-                        self.say("250 8BITMIME")
-                    case "RCPT" if box.refuse:
-                        self.say(f"{box.refuse} the secret reason")
-                    case "DATA":
-                        self.say("354 go on")
-                        lines = []
-                        while (text := self.rfile.readline().decode()) != ".\r\n":
-                            lines.append(text)
-                        box.mails.append("".join(lines))
-                        self.say("250 taken")
-                    case "QUIT":
-                        self.say("221 bye")
-                        return
-                    case "STARTTLS":
-                        self.say("502 not here")
-                    case _:
-                        self.say("250 fine")
+                self.server.box.commands.append(line)
+                if not self.answer(line.split()[0].upper()):
+                    return
 
-    server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    def say(self, *lines: str) -> None:
+        self.wfile.write("".join(f"{line}\r\n" for line in lines).encode())
+        self.wfile.flush()
+
+    def answer(self, word: str) -> bool:
+        """Whether it goes on."""
+        box, tls = self.server.box, self.server.tls
+        match word:
+            case "EHLO":
+                self.say("250-here", *([] if tls is None else ["250-STARTTLS", "250-AUTH PLAIN"]), "250 8BITMIME")
+            case "RCPT" if box.refuse:
+                self.say(f"{box.refuse} the secret reason")
+            case "DATA":
+                self.say("354 go on")
+                box.mails.append("".join(iter(lambda: self.rfile.readline().decode(), ".\r\n")))
+                self.say("250 taken")
+            case "QUIT":
+                self.say("221 bye")
+                return False
+            case "STARTTLS" if tls is not None:
+                self.say("220 go on")
+                return self.encrypt(tls)
+            case "STARTTLS":
+                self.say("502 not here")
+            case "AUTH":
+                self.say("235 welcome")
+            case _:
+                self.say("250 fine")
+        return True
+
+    def encrypt(self, tls: ssl.SSLContext) -> bool:
+        """Whether the client trusts us."""
+        try:
+            line = self.opened.enter_context(tls.wrap_socket(self.connection, server_side=True))
+        except ssl.SSLError:
+            return False
+        self.rfile = self.opened.enter_context(line.makefile("rb"))
+        self.wfile = self.opened.enter_context(line.makefile("wb"))
+        return True
+
+
+@contextmanager
+def mail_server(tls: ssl.SSLContext | None = None) -> Iterator[Mailbox]:
+    """A running server that speaks SMTP.
+
+    Args:
+        tls: what STARTTLS is answered with; None where it is not known.
+    """
+    box = Mailbox()
+    server = _MailServer(box, tls)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
     box.port = server.server_address[1]

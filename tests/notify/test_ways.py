@@ -1,6 +1,10 @@
 """A webhook and e-mail: what arrives, what is refused, and that no secret gets out."""
 
+import shutil
+import ssl
+import subprocess
 import time
+from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +17,7 @@ from hpo.notify.herald import _within
 from hpo.notify.ways import Email, Undelivered, Webhook, wanted, ways
 from hpo.study_notify import Notify
 from tests.cli.run import TINY, call
+from tests.conftest import Require
 from tests.notify.receivers import mail_server, webhook
 from tests.study.files import write
 
@@ -101,6 +106,36 @@ def test_no_password_without_tls() -> None:
             Email(notify, SECRET).deliver("e1", NOTICE, 5)
     assert box.mails == []
     assert not any("AUTH" in line or SECRET in line for line in box.commands)
+
+
+def certificate(folder: Path) -> Path:
+    """One for 127.0.0.1 that signs itself, with its key, in one file."""
+    file = folder / "server.pem"
+    subject = ["-subj", "/CN=here", "-addext", "subjectAltName=IP:127.0.0.1"]
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    files = ["-keyout", str(file), "-out", str(file.with_suffix(".crt"))]
+    subprocess.run([*command, *subject, *files], check=True, capture_output=True)
+    file.write_text(file.read_text() + file.with_suffix(".crt").read_text())
+    return file
+
+
+def test_a_password_goes_through_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, require: Require) -> None:
+    """User and password are said once the line is encrypted, to a server that proves who it is; else not at all."""
+    require(shutil.which("openssl"), "needs openssl (Debian: apt-get install openssl)")
+    file = certificate(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    with mail_server(context) as box:
+        email = Email(mail(box.port, smtp_tls="starttls", smtp_user="hpo", smtp_password_env="HPO_X"), SECRET)
+        with pytest.raises(Undelivered, match=r"its certificate is not to be trusted: self.signed"):
+            email.deliver("e1", NOTICE, 5)
+        assert not any(line.startswith("AUTH") for line in box.commands)
+        monkeypatch.setenv("SSL_CERT_FILE", str(file))
+        email.deliver("e1", NOTICE, 5)
+        words = [line.split()[0].upper() for line in box.commands]
+        assert words.index("STARTTLS") < words.index("AUTH") < words.index("DATA")
+        assert box.commands[words.index("AUTH")] == "AUTH PLAIN " + b64encode(f"\0hpo\0{SECRET}".encode()).decode()
+    assert len(box.mails) == 1
 
 
 def test_a_mail_that_is_refused() -> None:
