@@ -35,7 +35,8 @@ def event(record: StudyRecord, status: Status, pulse: Pulse) -> Event | None:
     """
     definition = record.definition
     if status.state == "ended":
-        return _made(record, status, "finished", [record.digest, definition.budget.model_dump(mode="json")])
+        limits = {name: use.limit for name, use in status.budget.items()}
+        return _made(record, status, "finished", [record.digest, limits])
     if status.state == "failed":
         return _made(record, status, "failed", pulse.since)
     stuck = pulse.silent >= definition.notify.stuck_minutes * 60

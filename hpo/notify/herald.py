@@ -16,6 +16,7 @@ from hpo.notify.ways import Undelivered, Way, wanted, ways
 from hpo.settings import Times
 from hpo.store import OUTAGE, Store, StudyRecord
 from hpo.store.outbox import Letter, Outbox
+from hpo.study_notify import Notify
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +40,7 @@ class Herald:
         self._times = times
         self._quiet = quiet
         self._said: set[str] = set()
+        self._known: tuple[object, dict[str, Way]] | None = None
         self._leave = threading.Event()
         self._thread = threading.Thread(target=self._run, name="herald", daemon=True)
 
@@ -85,10 +87,7 @@ class Herald:
         """
         record = self._store.study(self._name)
         notify = wanted(record.definition.notify, settings.notify_environment())
-        base = Path(record.data.base) if record.data.base else Path()
-        found, problems = ways(notify, base)
-        for problem in problems:
-            self._warn(problem)
+        found = self._ways(notify, Path(record.data.base or ""))
         if not found:
             return False
         record = record.model_copy(update={"definition": record.definition.model_copy(update={"notify": notify})})
@@ -97,6 +96,16 @@ class Herald:
         while (letter := outbox.take(found, 2 * self._times.deliver)) is not None:
             self._deliver(outbox, letter, found[letter.channel])
         return last and outbox.waiting(found)
+
+    def _ways(self, notify: Notify, base: Path) -> dict[str, Way]:
+        """The ways that can be gone; secrets are read again when one did not lead anywhere."""
+        if self._known is not None and self._known[0] == (notify, base):
+            return self._known[1]
+        found, problems = ways(notify, base)
+        for problem in problems:
+            self._warn(problem)
+        self._known = None if problems else ((notify, base), found)
+        return found
 
     def _note(self, record: StudyRecord, outbox: Outbox, found: dict[str, Way], *, last: bool) -> None:
         notify, pulse = record.definition.notify, outbox.pulse()
@@ -111,6 +120,7 @@ class Herald:
         try:
             _within(self._times.deliver, lambda: way.deliver(letter.event, letter.notice, self._times.deliver / 2))
         except Undelivered as error:
+            self._known = None
             pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** (letter.tries - 1))
             outbox.failed(letter, str(error), pause)
             self._warn(f"{letter.notice['kind']} study could not be told of: {error}; trying again in {pause:.0f} s")

@@ -167,6 +167,24 @@ def test_it_is_tried_again(tmp_path: Path, hook: Hook, caplog: pytest.LogCapture
     assert "very-secret" not in caplog.text
 
 
+def test_a_file_is_complained_of_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A secret that others can read is used, with a word on it; a worker that looks every half minute says it once."""
+    monkeypatch.setattr(redact, "_secrets", set())
+    monkeypatch.setattr("hpo.notify.herald.LAST_SECONDS", 0.5)
+    file = tmp_path / "hook"
+    file.write_text("http://127.0.0.1:9/very-secret-token")
+    file.chmod(0o644)
+    store = open_store(tmp_path)
+    create(store, definition(budget={"trials": 1}, notify={"webhook_file": str(file)}))
+    herald = Herald(store, "s", FAST)
+    with caplog.at_level(logging.WARNING, "hpo"):
+        for _ in range(3):
+            herald.close()
+    assert caplog.text.count("can be read by others") == 1
+
+
 def test_one_letter_has_one_bearer(tmp_path: Path) -> None:
     """Who takes it has it for a while; then it is anybody's, until somebody says that it arrived."""
     now = 1000.0
