@@ -127,19 +127,25 @@ def _searched(found: Found) -> Answer:
             said = f"No trial completed ({ended}), so there is nothing to choose."
         return Answer("", "", said, "weak", "", tuple(cards), ())
     winner = found.trials[best.trial]
-    several = len(status.metrics) > 1
     cards.insert(
         0,
         Card("best trial", f"trial {best.trial}, {winner.family}", f"of {status.counts['complete']} completed trials"),
     )
-    if several:
+    words: tuple[str, ...] = ()
+    if len(status.metrics) > 1:
         cards.insert(1, Card("on the front", f"{len(status.front)} trials", "that no other beats in all metrics"))
-    going = " Its evaluation is under way." if found.going else ""
-    what = f"{found.metric} on validation, the best of the search"
-    how = (
-        "The validation part chose this trial among all, so the score is too good. "
-        f"`hpo evaluate {found.record.name}` says what it is worth.{going}"
-    )
-    of_all = f"The best trial by {found.metric} has {values(best.values.values())} ({', '.join(status.metrics)})."
-    words = (of_all,) if several else ()
+        of_all = f"{values(best.values.values())} ({', '.join(status.metrics)})"
+        words = (f"The best trial by {found.metric} has {of_all}.",)
+    what, how = _worth(found)
     return Answer(score(best.value), what, how, "weak", settings(winner.record.params), tuple(cards), words)
+
+
+def _worth(found: Found) -> tuple[str, str]:
+    """What the best value of a search is, and how little it says."""
+    parent = found.record.name.partition("/")[0]
+    if found.record.definition.sibling:
+        said = f"An evaluation gave these trials out; `hpo report {parent}` says what came of them."
+        return f"{found.metric}, the best of its trainings", said
+    said = "The validation part chose this trial among all, so the score is too good. "
+    said += f"`hpo evaluate {parent}` says what it is worth."
+    return f"{found.metric} on validation, the best of the search", said + (" It is under way." if found.going else "")

@@ -48,6 +48,12 @@ def test_every_figure_is_drawn(browser: Browser, report: Path) -> None:
         )
         assert plots.evaluate_all("all => all.filter(one => !one.querySelector('.trace, .hm, .bars, .point'))") == []
         assert not page.locator(".picture").first.is_visible()
+        page.locator("#history").scroll_into_view_if_needed()
+        point = page.locator("#history .point").first.bounding_box()
+        assert point is not None
+        page.mouse.move(point["x"] + point["width"] / 2, point["y"] + point["height"] / 2)
+        page.wait_for_selector("#history .hoverlayer text")
+        assert "trial" in (page.locator("#history .hoverlayer").text_content() or "")
         by_day = page.evaluate(COLOR)
         page.emulate_media(color_scheme="dark")
         page.wait_for_selector("html[data-theme=dark]")  # no function: the page's policy forbids to make one

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from hpo import report
 from hpo import study as studies
+from hpo.plots import COLORS
 from hpo.report import Page, gather, page
 from hpo.settings import Times
 from hpo.space import Fixed, Space
@@ -237,3 +239,30 @@ def test_a_long_study_is_thinned_and_says_so(store: Store, tmp_path: Path, monke
     text = written(store, tmp_path).words
     assert re.search(r"Shown are \d+ of 40 trials", text)
     assert "20 of 42 trials; hpo export s --format csv writes all." in text
+
+
+def test_colors_are_told_from_their_ground() -> None:
+    """By day and by night: 4.5 to 1 for texts and links, 3 to 1 for what is drawn (WCAG 2.1, 1.4.3 and 1.4.11)."""
+    style = (Path(report.__file__).parent / "page.css").read_text()
+    palettes = [
+        dict(re.findall(r"--(\w+): (#[0-9a-f]{6});", block)) for block in re.findall(r":root {(.*?)}", style, re.S)
+    ]
+    assert len(palettes) == 3  # day, night, paper
+    for palette in palettes:
+        for ground in ("ground", "raised"):
+            for name in ("text", "soft", "blue"):
+                assert contrast(palette[name], palette[ground]) >= 4.5, (name, palette)
+        for name in COLORS:
+            assert contrast(palette[name], palette["ground"]) >= 3, (name, palette)
+
+
+def contrast(one: str, other: str) -> float:
+    """Of two colors, as WCAG 2.1 defines it."""
+    light, dark = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def _luminance(color: str) -> float:
+    parts = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
