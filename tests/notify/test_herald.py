@@ -3,6 +3,7 @@
 import logging
 import sqlite3
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from hpo.store.outbox import Outbox
 from hpo.trial import Cause, Epoch, Result
 from tests.cli.run import call
 from tests.notify.receivers import Hook, webhook
+from tests.postgres import Server
 from tests.support import FAST, claimed, completed, create, definition, kill, open_store, work_off
 from tests.worker.bench import Bench
 
@@ -75,6 +77,21 @@ def test_who_watches_tells_what_nobody_told(tmp_path: Path, hook: Hook) -> None:
     for _ in range(2):
         run = call("status", "s", "--watch", HPO_STORAGE=store.url)
         assert (run.code, run.err) == (0, "")
+    assert [kind for kind, _ in heard(hook)] == ["finished"]
+
+
+def test_who_may_only_read_tells_nobody(postgres: Server, hook: Hook) -> None:
+    """A viewer's `hpo status --watch` shows the end as ever, says nothing of what it may not do, and leaves it."""
+    address = postgres.database(f"t{uuid.uuid4().hex}")
+    assert call("migrate", "--storage", address).code == 0
+    with Store(address) as store:
+        create(store, definition(budget={"trials": 1}))
+        work_off(Claims(store, "s", "w", Times()))
+    viewer = postgres.login(address, "viewers-password", "hpo_viewer")
+    run = call("status", "s", "--watch", HPO_STORAGE=viewer, PGPASSWORD="viewers-password")
+    assert (run.code, run.err, hook.heard) == (0, "", [])
+    assert "study s: ended" in run.out
+    assert call("status", "s", "--watch", HPO_STORAGE=address).code == 0
     assert [kind for kind, _ in heard(hook)] == ["finished"]
 
 

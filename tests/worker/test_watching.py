@@ -1,5 +1,6 @@
 """Watching a study: in a real terminal, in one that cannot draw, through a pipe, as JSON, and while it is hurt."""
 
+import io
 import json
 import os
 import re
@@ -11,12 +12,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from rich.console import Console, ConsoleDimensions
 
 from hpo.looking import Eyes
 from hpo.settings import Times
 from hpo.store import Claims, Store
 from hpo.trial import Cause, Epoch, Result
-from hpo.views import SAY_SECONDS, JsonLines, Lines
+from hpo.views import SAY_SECONDS, Drawn, JsonLines, Lines
 from tests.cli.run import call, refuse
 from tests.conftest import Require
 from tests.postgres import Server
@@ -217,6 +219,32 @@ def test_lines_come_when_something_changed(tmp_path: Path) -> None:
     machine.show(look)
     assert said[1].endswith("trial 1 at epoch 5 of 60 (0.5000)")
     assert json.loads(objects[2])["running"][0]["curve"] == [[4, 0.5]]
+
+
+def test_news_stay_above_the_picture(tmp_path: Path) -> None:
+    """Beside a launch, lines are printed once, above the picture; for another size of the terminal all is redrawn."""
+    store = open_store(tmp_path)
+    claims = watched(store, 0)
+    eyes = Eyes(store, "s")
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, color_system=None, width=100, height=30, markup=False)
+    with Drawn(console, alone=False) as shown:
+        shown.show(eyes.last)
+        claims.finish(claimed(claims), completed(0.75))
+        shown.show(eyes.look())
+        assert out.getvalue().count("trial 0: completed 0.7500") == 1
+        out.truncate(out.seek(0))
+        shown.tick()
+        assert "trial 0: completed" not in out.getvalue()
+        assert out.getvalue().count("study s  ") == 1
+        console.size = ConsoleDimensions(60, 20)
+        out.truncate(out.seek(0))
+        shown.tick()
+        cleared = out.getvalue()
+        assert cleared.startswith("\x1b[2J\x1b[H")
+        assert cleared.index("trial 0: completed 0.7500") < cleared.index("study s  ")
+        out.truncate(out.seek(0))
+    assert out.getvalue().endswith("\x1b[1A\x1b[2K")  # it goes, and leaves the last words to the launch
 
 
 def test_a_database_that_is_away(postgres: Server, tmp_path: Path) -> None:
