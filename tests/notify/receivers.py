@@ -47,7 +47,7 @@ def webhook() -> Iterator[Hook]:
             hook.heard.append((self.headers["Idempotency-Key"], json.loads(body)))
             status = hook.statuses.pop(0) if hook.statuses else 200
             if status == "hang":
-                leave.wait(30)
+                leave.wait(300)
                 return
             if status == "drip":
                 self.wfile.write(b"HTTP/1.1 200 OK\r\n")

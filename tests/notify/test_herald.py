@@ -234,7 +234,7 @@ def test_nobody_waits_for_it(bench: Bench, hook: Hook, monkeypatch: pytest.Monke
     began = time.monotonic()
     assert bench.supervisor().run() == 0
     assert bench.status().counts["complete"] == 3
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 60
     assert hook.heard
     left = Store(bench.store.url)
     assert Outbox(left, left.study("s")).waiting(["webhook"])
