@@ -45,6 +45,7 @@ def report(file: str) -> None:
         page.goto(address)
         page.wait_for_selector("html[data-drawn]", timeout=120_000)
         page.emulate_media(media="print")
+        page.evaluate("document.body.style.padding = '60px 53px'")  # a screenshot knows no margins of paper
         page.screenshot(path=IMAGES / "report-print.png")
 
 

@@ -185,7 +185,9 @@ def focus(values: Sequence[float], direction: str) -> tuple[float | None, float 
     best_last = known if direction == "maximize" else [-v for v in reversed(known)]
     quarter, top = best_last[len(known) // 4], best_last[-1]
     edge = quarter - 1.5 * (top - quarter)
-    outside = sum(v < edge for v in best_last)
+    inside = [v for v in best_last if v >= edge]
+    outside = len(known) - len(inside)
     if not outside or edge >= top:
         return None, None, 0
+    edge = inside[0] - 0.05 * (top - inside[0])
     return (edge, None, outside) if direction == "maximize" else (None, -edge, outside)

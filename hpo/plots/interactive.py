@@ -105,7 +105,7 @@ def _points(layer: Points, legend: bool, colors: _Colors) -> Json:
         "cliponaxis": not layer.mark,  # a mark on the edge is seen whole, one beyond it not at all
     }
     if layer.faint:
-        trace["opacity"] = 0.35
+        trace["opacity"] = 0.5
     if layer.line:
         shape = "hv" if layer.line == "step" else "linear"
         dash = "dash" if layer.dashed else "solid"

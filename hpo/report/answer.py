@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from hpo.evaluation.words import between, sentences, trial_name
+from hpo.evaluation.words import between, plus_minus, sentences, trial_name
 from hpo.render import duration, score, settings, state, values
 from hpo.report.gather import Found
+
+TONES = {"better": "good", "worse": "bad"}
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,8 @@ class Answer:
     Attributes:
         number: the score that counts; empty before there is one.
         what: which score that is. how: how sure it is, or how little it says.
-        tone: "good" for a test score, "weak" for anything that chose itself.
+        tone: "good" for a test score that beats the best baseline, "bad" for one that is beaten by it, "plain" where
+            there is none, "weak" for all that is not sure: a score that chose itself, too.
         settings: what was searched of the winner.
         sentences: everything that a reader must not miss.
     """
@@ -54,7 +57,7 @@ def _evaluated(found: Found, report: dict[str, Any]) -> Answer:
         Card(
             "winner",
             f"{trial_name(winner)}, {winner['model']}",
-            f"of {found.status.counts['complete']} completed trials",
+            f"validation {plus_minus(validation['mean'], validation['sd'])} over {validation['n']} fresh seeds",
         ),
         *_runner_up(report),
         *_baseline(report),
@@ -72,7 +75,9 @@ def _evaluated(found: Found, report: dict[str, Any]) -> Answer:
         interval = test["interval"]
         number, what = score(test["mean"]), f"{report['metric']} on the test part"
         drawn = f"{interval['units']} {interval['over']} and {interval['seeds']} seeds"
-        how, tone = f"{between(interval['low'], interval['high'])}, over {drawn}", "good"
+        how = f"{between(interval['low'], interval['high'])}, over {drawn}"
+        rivals = report.get("against") or []
+        tone = TONES.get(rivals[0]["verdict"], "weak") if rivals else "plain"
     return Answer(number, what, how, tone, settings(winner["searched"]), tuple(cards), tuple(sentences(report)))
 
 
@@ -88,9 +93,9 @@ def _runner_up(report: dict[str, Any]) -> Iterator[Card]:
 
 def _baseline(report: dict[str, Any]) -> Iterator[Card]:
     for best in (report.get("against") or [])[:1]:
-        tone = {"better": "good", "worse": "bad"}.get(best["verdict"], "")
-        note = f"{best['metric']} {best['difference']:+.4f}, {between(best['low'], best['high'])}"
-        yield Card(f"against {best['name']}", best["verdict"], note, tone)
+        note = f"by {best['difference']:+.4f}, {between(best['low'], best['high'])}"
+        label = f"against the best baseline, {best['name']}: {score(best['score'])}"
+        yield Card(label, best["verdict"], note, TONES.get(best["verdict"], ""))
 
 
 def _optimism(report: dict[str, Any]) -> Iterator[Card]:

@@ -102,6 +102,7 @@ def _work(found: Found) -> Section:
         tables.takeovers(found),
         small,
         tables.ends(found),
+        tables.spent(found),
         search.cost(found),
         tables.failures(found),
     ]

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from hpo.plots.scale import number
-from hpo.render import settings
+from hpo.render import duration, settings
 from hpo.report.gather import Found, Tried
 from hpo.report.hyperparameters import ordered
 from hpo.report.table import Cell, Table, cells, count_cell, score_cell, seconds_cell
@@ -190,6 +190,21 @@ def ends(found: Found) -> Table:
         for word, those in found.ends.items()
     ]
     return Table("table-ends", "How trials ended", ("end", ">trials", ">time"), tuple(rows))
+
+
+def spent(found: Found) -> Table:
+    """The budget and what became of it, in time of the clock and of the slots."""
+    names = {"trials": "trials", "hours": "hours with a trial at work", "gpu_hours": "hours, summed over slots"}
+    rows = [
+        cells(names[name], f"{use.used:.4g}", "no limit" if use.limit is None else f"{use.limit:g}")
+        for name, use in found.status.budget.items()
+    ]
+    parts = {"training": "in training, summed over slots", "overhead": "around it: data, building, scoring"}
+    rows += [cells(parts[name], duration(seconds), "") for name, seconds in found.status.seconds.items()]
+    later = {"evaluate": "the evaluation's trainings", "refit": "the winner's refits"}
+    known = (found.evaluation or {}).get("seconds", {})
+    rows += [cells(f"{later[part]}, of the clock", duration(known[part]), "") for part in later if part in known]
+    return Table("table-spent", "What it took", ("", ">used", ">of"), tuple(rows))
 
 
 def takeovers(found: Found) -> Table:
