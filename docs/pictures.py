@@ -1,6 +1,8 @@
 """Makes the pictures of the documentation in a headless browser, from what a real study left.
 
     .venv/bin/python docs/pictures.py report report.html      # a file of `hpo report`
+    .venv/bin/python docs/pictures.py dashboard http://127.0.0.1:8080 1 7 [LOGIN]
+        # a dashboard where nobody has to log in, id of a study and number of a trial; and one where one has to
 
 Each function makes one page's pictures in docs/img/. Needs Chromium (Debian: apt-get install chromium).
 """
@@ -49,6 +51,33 @@ def report(file: str) -> None:
         page.screenshot(path=IMAGES / "report-print.png")
 
 
+def dashboard(url: str, study: str, trial: str, login: str = "") -> None:
+    """A study's plots and note, and a trial with its curves and its confusion matrix."""
+    place = f"{url}/dashboard/studies/{study}"
+    for scheme in ("light", "dark"):
+        with opened(viewport=SCREEN, color_scheme=scheme) as page:
+            page.goto(f"{place}/note")
+            page.get_by_text("best so far").wait_for()
+            page.screenshot(path=IMAGES / f"dashboard-note-{scheme}.png")
+            page.goto(f"{place}/trials?numbers={trial}")
+            for name in ("learning curves", "confusion matrix"):
+                page.get_by_role("img", name=name).scroll_into_view_if_needed()
+            page.get_by_role("img", name="learning curves").evaluate("image => image.scrollIntoView({block: 'end'})")
+            page.wait_for_timeout(1000)
+            page.screenshot(path=IMAGES / f"dashboard-trial-{scheme}.png")
+            page.get_by_role("img", name="confusion matrix").scroll_into_view_if_needed()
+            page.wait_for_timeout(1000)
+            page.screenshot(path=IMAGES / f"dashboard-confusion-{scheme}.png")
+            page.goto(place)
+            page.get_by_text("Cost against score").wait_for()
+            page.get_by_text("Cost against score").evaluate("plot => plot.scrollIntoView({block: 'center'})")
+            page.wait_for_timeout(3000)  # plotly draws when it likes
+            page.screenshot(path=IMAGES / f"dashboard-study-{scheme}.png")
+            if login:
+                page.goto(login)
+                page.screenshot(path=IMAGES / f"dashboard-login-{scheme}.png")
+
+
 if __name__ == "__main__":
     IMAGES.mkdir(exist_ok=True)
-    {"report": report}[sys.argv[1]](*sys.argv[2:])
+    {"dashboard": dashboard, "report": report}[sys.argv[1]](*sys.argv[2:])

@@ -46,10 +46,11 @@ def of_study(status: Status, record: StudyRecord, evaluation: Mapping[str, Any] 
         ),
         (
             "split",
-            f"by {_plain(split.by)}, {record.folds} fold{'s' * (record.folds > 1)}, validation {split.validation:g}, "
-            f"seed {split.seed} `{data.split_sha256[:12]}`",
+            f"by {_plain(split.by)}, "
+            + (f"{record.folds} folds" if record.folds > 1 else f"1 fold, validation {split.validation:g}")
+            + f", seed {split.seed} `{data.split_sha256[:12]}`",
         ),
-        ("budget used", ", ".join(_budget(status))),
+        ("budget", ", ".join(_budget(status))),
         ("best so far", _best(status)),
         ("ended", _ended(status)),
         ("workers", _workers(status)),

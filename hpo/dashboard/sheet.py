@@ -10,6 +10,11 @@ _TITLE = 30  # pixels above a figure
 _GAP = 14
 MOST_ABREAST = 3
 _COLORS = "".join(f".{name}{{color:{DAY[name]}}}" for name in DAY if name not in (*SHADES, "ground"))
+NIGHT = {
+    "blue": "#7aa2ff", "orange": "#f0a04b", "green": "#4ade80", "red": "#f87171", "purple": "#b794f4",
+    "teal": "#4fd1c5", "pink": "#f687b3", "brown": "#d6a77a", "grey": "#a0aec0",
+}  # fmt: skip
+_NIGHT = "".join(f".{name}{{color:{color}}}" for name, color in NIGHT.items())
 # The class names are those that `picture` gives.
 STYLE = f"""
 svg{{background:#fff;font-family:system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif}}
@@ -23,6 +28,11 @@ svg{{background:#fff;font-family:system-ui,-apple-system,"Segoe UI",Roboto,"Deja
 .dashed{{stroke-dasharray:6 4}} .faint{{opacity:.35}}
 .box{{fill:currentColor}} .striped{{fill-opacity:.55}}
 .cell{{fill:{DAY["blue"]};stroke:#e3e7ef}}
+@media (prefers-color-scheme:dark){{
+svg{{background:#1e1e1e}} {_NIGHT}
+.title{{fill:#eef1f7}} .label,.axis{{fill:#b9c1d0}} .deep{{fill:#0d1117}} .halo{{stroke:#1e1e1e}}
+.grid{{stroke:#343a46}} .cell{{fill:{NIGHT["blue"]};stroke:#343a46}}
+}}
 """
 
 

@@ -108,15 +108,27 @@ def users_file(folder: Path) -> Path:
 
 def open_place(folder: Path, *, login: bool = True, anonymous: Role = "viewer", proxy: str = "") -> Place:
     """The dashboard of a folder."""
-    url = f"sqlite:///{folder / 'hpo.db'}"
-    clock = Clock()
-    accounts = Accounts(users_file(folder) if login else None, TOKEN if login else None)
-    door = Door(
-        Hosts("127.0.0.1", ["hpo.example"]), accounts, Sessions(3600.0, clock), Audit(folder / "audit"), anonymous,
-        Throttle(clock), proxy,
-    )  # fmt: skip
+    url, clock = f"sqlite:///{folder / 'hpo.db'}", Clock()
     house = House(lambda: Store(url, read_only=True), lambda: Store(url), folder / "artifacts")
-    return Place(folder, Gate(door, house), house, clock)
+    gate = at_the_door(folder, house, clock, login=login, anonymous=anonymous, proxy=proxy)
+    return Place(folder, gate, house, clock)
+
+
+def at_the_door(
+    folder: Path,
+    house: House,
+    clock: Clock | None = None,
+    *,
+    login: bool = True,
+    anonymous: Role = "viewer",
+    proxy: str = "",
+) -> Gate:
+    """A house behind our door, with `USERS`."""
+    clock = clock or Clock()
+    accounts = Accounts(users_file(folder) if login else None, TOKEN if login else None)
+    hosts, audit = Hosts("127.0.0.1", ["hpo.example"]), Audit(folder / "audit")
+    door = Door(hosts, accounts, Sessions(3600.0, clock), audit, anonymous, Throttle(clock), proxy)
+    return Gate(door, house)
 
 
 def bare(made: Path, folder: Path) -> Client:
