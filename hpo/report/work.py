@@ -66,7 +66,7 @@ def timeline(found: Found) -> Figure | None:
     )
     again = [one for one in shown if one.record.attempt > 1]
     takeovers = (
-        f"{len(again)} trials were taken over or begun again: what lies before their last attempt is striped, and may "
+        f"Taken over or begun again: {len(again)} of the trials. What lies before the last attempt is striped, and may "
         "have been on another worker; only its beginning is known."
         if again
         else "No trial was taken over."
