@@ -8,6 +8,8 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
+Change = Callable[[list[FrozenTrial], Container[TrialState] | None], list[FrozenTrial]]
+
 
 class Taught(BaseSampler):
     """Lends another sampler a study that opens with prior trials.
@@ -22,7 +24,10 @@ class Taught(BaseSampler):
         self._prior = tuple(prior)
 
     def _seen(self, study: optuna.Study) -> optuna.Study:
-        return cast(optuna.Study, _View(study, self._prior))
+        return cast(optuna.Study, View(study, self._with_prior))
+
+    def _with_prior(self, own: list[FrozenTrial], states: Container[TrialState] | None) -> list[FrozenTrial]:
+        return [*(trial for trial in self._prior if states is None or trial.state in states), *own]
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """The other sampler's."""
@@ -51,12 +56,17 @@ class Taught(BaseSampler):
         self._inner.after_trial(self._seen(study), trial, state, values)
 
 
-class _View:
-    """A study whose list of trials opens with others. All else is the study's."""
+class View:
+    """A study with another list of trials than its own. All else is the study's.
 
-    def __init__(self, study: optuna.Study, prior: tuple[FrozenTrial, ...]) -> None:
+    Args:
+        study: its own.
+        change: makes the list of it, given the study's own and which states are wanted (None for all).
+    """
+
+    def __init__(self, study: optuna.Study, change: Change) -> None:
         self._own = study
-        self._prior = prior
+        self._change = change
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._own, name)
@@ -68,15 +78,10 @@ class _View:
 
     def get_trials(self, deepcopy: bool = True, states: Container[TrialState] | None = None) -> list[FrozenTrial]:
         """Those in these states."""
-        return self._with_prior(states, lambda: self._own.get_trials(deepcopy, states))
+        return self._change(self._own.get_trials(deepcopy, states), states)
 
     def _get_trials(
         self, deepcopy: bool = True, states: Container[TrialState] | None = None, use_cache: bool = False
     ) -> list[FrozenTrial]:
         """What Optuna's own samplers call."""
-        return self._with_prior(states, lambda: self._own._get_trials(deepcopy, states, use_cache))
-
-    def _with_prior(
-        self, states: Container[TrialState] | None, own: Callable[[], list[FrozenTrial]]
-    ) -> list[FrozenTrial]:
-        return [*(trial for trial in self._prior if states is None or trial.state in states), *own()]
+        return self._change(self._own._get_trials(deepcopy, states, use_cache), states)

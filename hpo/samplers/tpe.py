@@ -5,18 +5,27 @@ Bergstra et al. 2011, "Algorithms for Hyper-Parameter Optimization"; Watanabe 20
 
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from heapq import nlargest, nsmallest
+from typing import Any, cast
 
+import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, TPESampler
-from optuna.trial import FrozenTrial
+from optuna.search_space.group_decomposed import _SearchSpaceGroup
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
 
 from hpo.samplers import Seeds
+from hpo.samplers._taught import View
 from hpo.search import Spaces, distributions
+from hpo.space import Params
 
 LEARNS = True
+MOST = 1000  # trials to learn from
+BEST = 25  # of them that Optuna at most takes for the good ones (`default_gamma`)
+_TAUGHT_BY = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
 def unfit(spaces: Spaces, metrics: Sequence[str]) -> list[str]:
@@ -62,10 +71,58 @@ class _KnownSpace(TPESampler):
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """The parameters as they are now; in a conditional space as far as trials have had them."""
-        super().infer_relative_search_space(study, trial)
         names = set(self._known)
-        if self._search_space_group is not None:
+        if self._group:
+            self._search_space_group = _SearchSpaceGroup()
+            ended = study._get_trials(deepcopy=False, states=_TAUGHT_BY, use_cache=True)
+            # Optuna looks at each trial, and finds the same groups: there are few kinds of trials, and many of a kind
+            for kind in {frozenset(each.distributions): each.distributions for each in ended}.values():
+                self._search_space_group.add_distributions(kind)
             for group in self._search_space_group.search_spaces:
                 group.update({name: self._known[name] for name in group if name in self._known})
             names &= {name for group in self._search_space_group.search_spaces for name in group}
         return {name: self._known[name] for name in sorted(names) if not self._known[name].single()}
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> Params:
+        """Optuna's, of a long study's `thinned` trials."""
+        return super().sample_relative(_short(study), trial, search_space)
+
+    def sample_independent(
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """Optuna's, of a long study's `thinned` trials."""
+        return super().sample_independent(_short(study), trial, param_name, param_distribution)
+
+
+def _short(study: optuna.Study) -> optuna.Study:
+    if len(study.directions) > 1:
+        return study
+    maximize = study.direction is StudyDirection.MAXIMIZE
+    return cast(optuna.Study, View(study, lambda trials, _: thinned(trials, maximize=maximize)))
+
+
+def thinned(trials: list[FrozenTrial], *, maximize: bool, most: int = MOST) -> list[FrozenTrial]:
+    """The trials that TPE learns from, by number: of more than `most` ended ones the best and an even choice of others.
+
+    TPE divides trials into the best, at most 25, and the rest, whose density it estimates. The first stay; a fraction
+    of the rest has the same density. What it costs to propose a trial thus stops to grow with their number.
+    Nothing is left out while so few have completed that pruned ones are among the best.
+
+    Args:
+        trials: of a search by one metric, by number.
+        maximize: whether larger values are better.
+        most: ended trials to learn from.
+    """
+    ended = [trial for trial in trials if trial.state.is_finished()]
+    # a completed trial is feasible: whatever was wrong with a setting ends its trial as pruned
+    complete = [trial for trial in ended if trial.state is TrialState.COMPLETE]
+    if len(ended) <= most or len(complete) < BEST:
+        return trials
+    pick = nlargest if maximize else nsmallest
+    best = {trial.number for trial in pick(BEST, complete, key=lambda trial: cast(float, trial.value))}
+    rest = [trial for trial in ended if trial.number not in best]
+    places = np.linspace(0, len(rest) - 1, most - BEST).round().astype(int)
+    kept = best | {rest[place].number for place in places}
+    return [trial for trial in trials if trial.number in kept or not trial.state.is_finished()]

@@ -21,7 +21,7 @@ from hpo.store import tables
 from hpo.store.books import Books, Row
 from hpo.store.catalogue import Store
 from hpo.store.connect import retried
-from hpo.store.duplicates import Duplicates, twin, waits
+from hpo.store.duplicates import Duplicates, waits
 from hpo.store.endings import Endings, artifacts_of
 from hpo.store.lock import LockLostError
 from hpo.store.overview import PROGRESS, consecutive_failures, given
@@ -29,6 +29,7 @@ from hpo.store.proposals import Proposals, derive_seed
 from hpo.store.records import Claim, Idle, Orders, Over, StudyRecord
 from hpo.store.roster import Roster
 from hpo.store.rows import Rows
+from hpo.store.seen import Seen
 from hpo.trial import Cause, Epoch, Result
 from hpo.vitals import Vitals
 
@@ -37,7 +38,6 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 Key = tuple[int, int]  # number and attempt of a trial
 State = optuna.trial.TrialState
-ENDED = (State.COMPLETE, State.PRUNED)
 BUDGETS = ("trials", "hours", "gpu_hours")
 NO_STEP = -1
 MOST_KNOWN = 20  # proposals of one claim that need no training, or locks that it loses
@@ -99,7 +99,7 @@ class Claims:
         """A trial to train: a lost one first, else a new one; or that there is none now, or none any more."""
         for _ in range(MOST_KNOWN):
             # Reading all that is new takes long on a large study: not under the lock.
-            self._retried(lambda: self._study.get_trials(deepcopy=False))
+            self._retried(self._see)
             try:
                 found = self._retried(self._claim)
             except LockLostError as error:
@@ -115,14 +115,14 @@ class Claims:
             self._record = self._proposals.record = self._store.study(self._name)
             budget = self._record.definition.budget
             now, account, rows = self._rows.open()
-            self._endings.complete(rows)
-            trials = self._study.get_trials(deepcopy=False)
-            running = [t.number for t in trials if t.state is State.RUNNING]
+            self._endings.complete(self._rows.unclosed())
+            seen = self._see()
+            trials, running = seen.trials, seen.of(State.RUNNING)
             nobodys = [number for number in running if not self._is_owned(number, rows.get(number), now)]
             waiting = [number for number in nobodys if waits(rows.get(number), trials)]
             lost = [number for number in nobodys if number not in waiting]
-            ended = sum(t.state in ENDED for t in trials)
-            over = self._over(ended, account, rows)
+            ended = len(seen.finished) - seen.failed
+            over = self._over(ended, account)
             if over is not None:
                 if over.reason in BUDGETS:
                     for number in nobodys:
@@ -141,17 +141,17 @@ class Claims:
                     self._endings.end_lost(number, before, Cause.POISON, losses)
                     ended += 1
                     continue
-                return self._give_out(self._proposals.reattach(number), rows, trials, losses, still_held)
+                return self._give_out(self._proposals.reattach(number), rows, seen, losses, still_held)
             if budget.trials is not None and ended + open_trials >= budget.trials:
                 return self._no_more(budget.trials, ended)
-            if self._record.definition.sibling and not any(t.state is State.WAITING for t in trials):
+            if self._record.definition.sibling and not seen.of(State.WAITING):
                 return Idle() if open_trials else Over(reason="trials")  # its trials are given, never asked for
-            if self._proposals.exhausted(trials):
+            if self._proposals.exhausted(seen):
                 return Idle() if open_trials else Over(reason="space")
             if len(waiting) >= MOST_WAITING:
                 return Idle()
             still_held()
-            return self._give_out(self._proposals.ask(trials, rows), rows, trials, 0, still_held)
+            return self._give_out(self._proposals.ask(seen, rows), rows, seen, 0, still_held)
 
     def _no_more(self, budget: int, ended: int) -> Idle | Over:
         return Over(reason="trials") if ended >= budget else Idle()
@@ -163,7 +163,10 @@ class Claims:
         ours = (number, row["attempt"]) in self._live and row["worker"] == self._worker
         return ours or (row["expires_at"] is not None and row["expires_at"] > now)
 
-    def _over(self, ended: int, account: Row, rows: dict[int, Row]) -> Over | None:
+    def _see(self) -> Seen:
+        return self._store.storage.see(self._record.study_id)
+
+    def _over(self, ended: int, account: Row) -> Over | None:
         budget = self._record.definition.budget
         used = (ended, account["worked_seconds"] / 3600, account["slot_seconds"] / 3600)
         limits = (budget.trials, budget.hours, budget.gpu_hours)
@@ -172,9 +175,7 @@ class Claims:
                 return Over(reason=reason)
         if self._record.stop_requested:
             return Over(reason="stop")
-        ended_rows = [(n, row) for n, row in rows.items() if row["cause"] and row["same_as"] is None]
-        causes = [(row["finished_at"], number, row["cause"]) for number, row in ended_rows]
-        failed = consecutive_failures(causes, account["failures_since"])
+        failed = consecutive_failures(self._rows.ends(), account["failures_since"])
         if len(failed) >= budget.max_consecutive_failures:
             return Over(reason="failed", detail=self._rows.outcome(failed[0]).detail)
         return None
@@ -183,7 +184,7 @@ class Claims:
         self,
         trial: optuna.trial.Trial,
         rows: dict[int, Row],
-        trials: list[optuna.trial.FrozenTrial],
+        seen: Seen,
         losses: int,
         still_held: Callable[[], None],
     ) -> Claim | None:
@@ -192,13 +193,13 @@ class Claims:
         suggestion = search.suggest(trial, self._record.spaces)
         fresh = row is None or row["same_as"] is not None
         if fresh and self._record.definition.search.duplicates == "skip":
-            other = twin(trial, trials, rows)
+            other = self._duplicates.twin(trial, seen, rows)
             if other is not None:
                 still_held()
                 self._duplicates.settle(trial, other, rows)
                 return None
         claim = self._lease_out(trial, suggestion, row, losses, still_held)
-        reported = trials[trial.number].intermediate_values if trial.number < len(trials) else {}
+        reported = seen.trials[trial.number].intermediate_values if trial.number < len(seen.trials) else {}
         self._live[claim.key] = trial
         self._reported[claim.key] = max(reported, default=NO_STEP)
         return claim

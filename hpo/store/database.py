@@ -11,6 +11,7 @@ from hpo.errors import HpoError, StorageError, UsageError, nearest
 from hpo.store import schema, tables
 from hpo.store.connect import OUTAGE, Lock, backend, open_storage, quiet_optuna, retried
 from hpo.store.records import SPACES, DataRecord, StudyRecord, TrialRecord
+from hpo.store.seen import Cache
 
 
 class Database:
@@ -47,7 +48,7 @@ class Database:
         self.ended: dict[tuple[int, float], dict[int, TrialRecord]] = {}
         self.glanced: dict[tuple[int, float], dict[int, TrialRecord]] = {}  # the same without their parameters
         # cached: without it every look at a study reads all of its trials again
-        self.storage = optuna.storages.get_storage(self.rdb)
+        self.storage = Cache(self.rdb)
         self._clock = clock
 
     @classmethod

@@ -10,12 +10,14 @@ from collections.abc import Mapping, Sequence
 import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from hpo.space import Params, Scalar
 from hpo.store.books import Books, Row
 from hpo.store.database import Database
 from hpo.store.endings import Endings, artifacts_of
 from hpo.store.proposals import derive_seed
 from hpo.store.records import StudyRecord
 from hpo.store.rows import Rows
+from hpo.store.seen import Seen
 from hpo.trial import Cause
 
 # What is no word on the parameters: a bug, or a budget that ended before the trial did.
@@ -25,19 +27,6 @@ _NO_RESULT = (Cause.BUG, Cause.BUDGET)
 def waits(row: Row | None, trials: Sequence[FrozenTrial]) -> bool:
     """Whether a trial that nobody owns is held back, because the one that it repeats still runs."""
     return row is not None and row["same_as"] is not None and not trials[row["same_as"]].state.is_finished()
-
-
-def twin(trial: Trial, trials: Sequence[FrozenTrial], rows: Mapping[int, Row]) -> FrozenTrial | None:
-    """The first other trial with the same parameters that has a result, or may come to one; None if there is none."""
-    params = trial.params
-    for other in trials:
-        row = rows.get(other.number)
-        # without a row it is nobody's yet; one that repeats another has no result of its own
-        if row is None or row["same_as"] is not None or other.number == trial.number or other.params != params:
-            continue
-        if not other.state.is_finished() or row["cause"] not in _NO_RESULT:
-            return other
-    return None
 
 
 class Duplicates:
@@ -59,6 +48,31 @@ class Duplicates:
         self._books = books
         self._rows = rows
         self._endings = endings
+        self._places: dict[int, list[int]] = {}  # hash of the parameters -> numbers of the trials that ended with them
+        self._placed = 0
+
+    def twin(self, trial: Trial, seen: Seen, rows: Mapping[int, Row]) -> FrozenTrial | None:
+        """The first other trial with the same parameters that has a result, or may come to one; None if there is none.
+
+        Args:
+            trial: with all of its parameters.
+            seen: the study's trials.
+            rows: all of the study's by number.
+        """
+        for ended in seen.finished[self._placed :]:
+            self._places.setdefault(_place(ended.params), []).append(ended.number)
+        self._placed = len(seen.finished)
+        params: Params = trial.params
+        alike = [*self._places.get(_place(params), ()), *(other.number for other in seen.unfinished)]
+        for number in sorted(alike):
+            row = rows.get(number)
+            other: FrozenTrial = seen.trials[number]
+            # without a row it is nobody's yet; one that repeats another has no result of its own
+            if row is None or row["same_as"] is not None or number == trial.number or other.params != params:
+                continue
+            if not other.state.is_finished() or row["cause"] not in _NO_RESULT:
+                return other
+        return None
 
     def settle(self, trial: Trial, other: FrozenTrial, rows: Mapping[int, Row]) -> None:
         """Ends a trial as the one that it repeats has ended, or holds it back until that one ends.
@@ -104,3 +118,8 @@ class Duplicates:
             mine = self._study.get_trials(deepcopy=False)[trial.number]
             if step not in mine.intermediate_values:  # a claim that died right after it
                 trial.report(other.intermediate_values[step], step)
+
+
+def _place(params: Mapping[str, Scalar]) -> int:
+    """Equal for equal parameters."""
+    return hash(frozenset(params.items()))

@@ -17,6 +17,8 @@ from hpo.trial import Cause, Result
 _KEPT = ("seed", "attempt", "losses", "worker", "artifacts", "leased_at", "finished_at", "same_as")
 GIVEN = "given"  # the user attribute of a trial that holds its `Given`
 MOST_LISTED = 500  # trials that are asked for by number; more of them are read with all others
+End = tuple[float, int, str]  # of a trial: finished_at, number, cause
+FAILURES = (Cause.BUG, Cause.POISON)
 PROGRESS = "progress"  # of a trial whose epochs Optuna does not hear of: the last one's step and value
 
 
@@ -198,19 +200,24 @@ def _best(trial: TrialRecord, metrics: Sequence[str]) -> Best:
     return Best(trial=trial.number, value=worth[metrics[0]], params=trial.params, values=worth)
 
 
-def consecutive_failures(causes: Iterable[tuple[float, int, str]], since: float) -> list[int]:
+def since_success(ends: Iterable[End]) -> list[End]:
+    """The last end that was no failure, and all after it, newest first."""
+    found = []
+    for end in sorted(ends, reverse=True):
+        found.append(end)
+        if end[2] not in FAILURES:
+            break
+    return found
+
+
+def consecutive_failures(ends: Iterable[End], since: float) -> list[int]:
     """Numbers of the trials that failed since the last one that did not, newest first.
 
     Args:
-        causes: (finished_at, number, cause) of ended trials.
+        ends: of all trials.
         since: those that ended before do not count.
     """
-    failed = []
-    for finished_at, number, cause in sorted(causes, reverse=True):
-        if finished_at < since or cause not in (Cause.BUG, Cause.POISON):
-            break
-        failed.append(number)
-    return failed
+    return [number for at, number, cause in since_success(ends) if at >= since and cause in FAILURES]
 
 
 def _detail(trial: TrialRecord) -> str:

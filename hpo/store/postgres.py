@@ -22,6 +22,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from hpo.errors import MissingExtra, StorageError, reason
 from hpo.store.lock import FOR_SECONDS, LEAVING_SECONDS, REPORT_SECONDS, LockLostError
+from hpo.store.reading import Reading
 
 log = logging.getLogger(__name__)
 
@@ -105,7 +106,7 @@ class PostgreSQL:
         session = SESSION | {"default_transaction_read_only": "on"} if read_only else SESSION
         # Optuna formats the address: braces in a password would be taken for fields.
         address = self._url.render_as_string(hide_password=False).replace("{", "%7B").replace("}", "%7D")
-        return optuna.storages.RDBStorage(
+        return Reading(
             address,
             engine_kwargs={
                 "pool_pre_ping": True,

@@ -3,7 +3,7 @@
 Whoever calls holds the study's lock.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import optuna
@@ -13,6 +13,7 @@ from hpo.store import priors
 from hpo.store.books import Row
 from hpo.store.database import Database
 from hpo.store.records import StudyRecord
+from hpo.store.seen import Seen
 
 State = optuna.trial.TrialState
 STUCK = 3  # proposals in a row that were known: the next one comes from elsewhere
@@ -39,29 +40,29 @@ class Proposals:
         self._study = study
         self._known: list[optuna.trial.FrozenTrial] = []
 
-    def ask(self, trials: Sequence[optuna.trial.FrozenTrial], rows: Mapping[int, Row]) -> optuna.trial.Trial:
+    def ask(self, seen: Seen, rows: Mapping[int, Row]) -> optuna.trial.Trial:
         """The oldest waiting trial, else a new one; its parameters are still to be suggested.
 
         Args:
-            trials: all of the study's.
+            seen: the study's trials.
             rows: of those that have one, by number.
         """
-        waiting = [t.number for t in trials if t.state is State.WAITING]
-        latest = [rows.get(trial.number) for trial in trials[-STUCK:]]
+        waiting = seen.of(State.WAITING)
+        latest = [rows.get(trial.number) for trial in seen.trials[-STUCK:]]
         stuck = len(latest) == STUCK and all(row is not None and row["same_as"] is not None for row in latest)
-        self._seed_sampler(waiting[0] if waiting else len(trials), elsewhere=stuck)
+        self._seed_sampler(waiting[0] if waiting else len(seen.trials), elsewhere=stuck)
         return self._study.ask()
 
-    def exhausted(self, trials: Sequence[optuna.trial.FrozenTrial]) -> bool:
+    def exhausted(self, seen: Seen) -> bool:
         """Whether every setting of a finite space was tried, or is being tried.
 
         Args:
-            trials: all of the study's.
+            seen: the study's trials.
         """
-        tried = [trial.params for trial in trials if trial.state is not State.WAITING]
-        if len(tried) < len(trials):
+        size = samplers.size(self.record.definition, self.record.spaces)
+        if size is None or seen.of(State.WAITING):
             return False
-        return samplers.exhausted(samplers.size(self.record.definition, self.record.spaces), tried)
+        return samplers.exhausted(size, [trial.params for trial in seen.trials])
 
     def reattach(self, number: int) -> optuna.trial.Trial:
         """A RUNNING trial; parameters that a claim which died has left open can still be suggested."""

@@ -1,13 +1,15 @@
 """A study's rows of trials: the statements that claims and endings are made of."""
 
 import json
+from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, insert, or_, select, update
 
 from hpo.store import tables
 from hpo.store.books import Books, Row
 from hpo.store.database import Database
+from hpo.store.overview import MOST_LISTED, End, since_success
 from hpo.store.records import Claim
 from hpo.trial import Result
 
@@ -25,15 +27,45 @@ class Rows:
         self._store = store
         self._study_id = study_id
         self._books = books
+        self._known: dict[int, Row] = {}
+        self._top = -1  # the largest number that has a row
+        self._open: set[int] = set()  # numbers up to it whose row may still change, or come to be
+        self._ends: list[End] = []  # of closed ones: the last that did not fail, and all after it
 
     def open(self) -> tuple[float, Row, dict[int, Row]]:
-        """The moment, the study's account until then, and all rows of the study by number, without their outcomes."""
+        """The moment, the study's account until then, and all rows of the study by number, without their outcomes.
+
+        A row that is closed never changes, and is read once. Whoever calls holds the study's lock, and only looks.
+        """
+        columns = tables.trials.c
+        query = select(*(column for column in columns if column.name != "outcome"))
+        query = query.where(columns.study_id == self._study_id)
+        if len(self._open) <= MOST_LISTED:
+            query = query.where(or_(columns.number > self._top, columns.number.in_(sorted(self._open))))
         with self._store.rdb.engine.begin() as connection:
             now = self._books.tick(connection)
             account = self._books.read(connection)
-            columns = [column for column in tables.trials.c if column.name != "outcome"]
-            rows = connection.execute(select(*columns).where(tables.trials.c.study_id == self._study_id)).mappings()
-            return now, account, {row["number"]: dict(row) for row in rows}
+            found = sorted(connection.execute(query).mappings(), key=itemgetter("number"))
+        for row in found:
+            self._take(dict(row))
+        return now, account, self._known
+
+    def _take(self, row: Row) -> None:
+        number = row["number"]
+        self._open.update(range(self._top + 1, number + 1))
+        self._top = max(self._top, number)
+        self._known[number] = row
+        if number in self._open and row["cause"] is not None and row["expires_at"] is None:
+            self._open.remove(number)
+            self._ends = since_success([*self._ends, *_end(row)])
+
+    def unclosed(self) -> dict[int, Row]:
+        """The rows, as they were just read, that may still change."""
+        return {number: self._known[number] for number in sorted(self._open) if number in self._known}
+
+    def ends(self) -> list[End]:
+        """Of the trials that ended, without those that repeat others: the last that did not fail, and all after it."""
+        return since_success([*self._ends, *(end for row in self.unclosed().values() for end in _end(row))])
 
     def outcome(self, number: int) -> Result:
         """How an ended trial was recorded."""
@@ -68,3 +100,8 @@ class Rows:
         return self.update(claim.number).where(
             columns.worker == worker, columns.attempt == claim.attempt, columns.outcome.is_(None)
         )
+
+
+def _end(row: Row) -> list[End]:
+    """When a trial ended and why; empty for one that has not, or that repeats another."""
+    return [(row["finished_at"], row["number"], row["cause"])] if row["cause"] and row["same_as"] is None else []

@@ -10,6 +10,7 @@ from sqlalchemy.engine import URL
 
 from hpo.errors import StorageError
 from hpo.store.lock import StudyLock
+from hpo.store.reading import Reading
 
 BUSY_SECONDS = 5  # that SQLite waits for another writer, before the call is tried again
 _NETWORK = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "lustre", "gpfs", "beegfs", "ceph", "fuse.sshfs", "9p"}
@@ -69,7 +70,7 @@ class SQLite:
 
     def open(self, *, create: bool, read_only: bool) -> optuna.storages.RDBStorage:
         """Optuna's storage on the file, with its tables made when `create` is true."""
-        storage = optuna.storages.RDBStorage(
+        storage = Reading(
             self._url.render_as_string(hide_password=False),
             engine_kwargs={"connect_args": {"timeout": BUSY_SECONDS}, "max_overflow": -1},
             skip_table_creation=not create,

@@ -3,10 +3,11 @@
 import warnings
 from functools import partial
 
+import numpy as np
 import pytest
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import TPESampler
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from hpo.samplers import seeds, tpe
 from hpo.search import Spaces, mark, suggest
@@ -75,3 +76,47 @@ def test_infeasible_trials_repel_the_sampler() -> None:
 
     assert share(infeasible=True) < 0.2
     assert share(infeasible=False) > 0.8
+
+
+@pytest.mark.parametrize("maximize", [True, False])
+def test_a_long_study_teaches_by_its_best_trials_and_an_even_choice_of_others(maximize: bool) -> None:
+    """Of more trials than TPE learns from, the best stay, so do all that run, and of every tenth of the others some."""
+    sign = 1 if maximize else -1
+    order = np.random.default_rng(0).permutation(400)
+    trials = [create_trial(value=sign * float(value)) for value in order]
+    trials += [create_trial(state=TrialState.PRUNED) for _ in range(100)]
+    trials += [create_trial(state=TrialState.RUNNING) for _ in range(3)]
+    for number, trial in enumerate(trials):
+        trial.number = number
+    kept = [trial.number for trial in tpe.thinned(trials, maximize=maximize, most=125)]
+    assert len(kept) == 128
+    assert kept == sorted(kept)
+    best = {number for number, value in enumerate(order) if value >= 400 - tpe.BEST}
+    assert best | {500, 501, 502} <= set(kept)
+    others = [number for number in kept if number not in best and number < 500]
+    assert np.histogram(others, bins=10, range=(0, 500))[0].tolist() == pytest.approx([10] * 10, abs=1)
+
+
+def test_a_short_study_teaches_by_all_of_its_trials() -> None:
+    """Nothing is left out of a study that is short, or of which so few trials completed that pruned ones are good."""
+    trials = [create_trial(value=1.0) for _ in range(tpe.BEST - 1)]
+    trials += [create_trial(state=TrialState.PRUNED) for _ in range(50)]
+    assert tpe.thinned(trials, maximize=True, most=60) == trials
+    trials.append(create_trial(value=2.0))
+    for number, trial in enumerate(trials):
+        trial.number = number
+    assert tpe.thinned(trials, maximize=True, most=80) == trials
+    assert len(tpe.thinned(trials, maximize=True, most=60)) == 60
+
+
+def test_tpe_is_taught_by_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The choice reaches Optuna's sampler, in a space with conditions as well."""
+    seen = []
+
+    def thinned(trials: list[FrozenTrial], *, maximize: bool) -> list[FrozenTrial]:
+        seen.append((len(trials), maximize))
+        return trials
+
+    monkeypatch.setattr(tpe, "thinned", thinned)
+    run(new_study(), ONE, 12)
+    assert max(seen) == (12, True)

@@ -9,11 +9,12 @@ import warnings
 from collections.abc import Iterator
 
 import pytest
-from optuna.storages import BaseStorage, get_storage
+from optuna.storages import BaseStorage
 from optuna.testing.pytest_storages import StorageTestCase
 from sqlalchemy import MetaData
 
 from hpo.store import Store
+from hpo.store.seen import Cache
 from tests.postgres import Server
 
 
@@ -34,7 +35,7 @@ def emptied(store: Store, found: MetaData) -> BaseStorage:
         for table in reversed(found.sorted_tables):
             if table.name not in ("alembic_version", "version_info", "hpo_schema"):
                 connection.execute(table.delete())
-    return get_storage(store.rdb)
+    return Cache(store.rdb)
 
 
 # Two of the tests write from threads that end without giving their connections back.

@@ -1,0 +1,112 @@
+"""The trials of a study as a process has seen them. What has ended is kept, and nothing else is read again.
+
+Optuna sorts, filters and counts all trials whenever somebody asks for some. Here a look takes as long as there are
+trials that run or wait, and trials that ended since the last look.
+"""
+
+import copy
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, field
+from typing import cast
+
+from optuna.storages import RDBStorage
+from optuna.storages._cached_storage import _CachedStorage
+from optuna.trial import FrozenTrial, TrialState
+
+_ENDS = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+
+
+@dataclass
+class Seen:
+    """The trials of one study at one moment. Not to be changed.
+
+    Attributes:
+        trials: all, by number.
+        unfinished: those that run or wait, by number.
+        finished: the others, in the order in which this process came to know that they have ended: a later look finds
+            the same ones, and more behind them.
+        failed: how many of those are of no use: their state is FAIL.
+    """
+
+    trials: Sequence[FrozenTrial] = ()
+    unfinished: Sequence[FrozenTrial] = ()
+    finished: Sequence[FrozenTrial] = ()
+    failed: int = 0
+
+    def of(self, state: TrialState) -> list[int]:
+        """Numbers of the unfinished trials in this state."""
+        return [trial.number for trial in self.unfinished if trial.state is state]
+
+
+@dataclass
+class _Study:
+    trials: list[FrozenTrial | None] = field(default_factory=list)
+    known: int = 0  # of the trials; fewer than there are places while others' new ones were not read yet
+    unfinished: dict[int, FrozenTrial] = field(default_factory=dict)
+    finished: list[FrozenTrial] = field(default_factory=list)
+    failed: int = 0
+
+
+class Cache(_CachedStorage):
+    """Optuna's cache of trials that have ended, with `see`. Thread-safe."""
+
+    def __init__(self, backend: RDBStorage) -> None:
+        super().__init__(backend)
+        self._seen: dict[int, _Study] = {}
+
+    def see(self, study_id: int) -> Seen:
+        """The trials as they are now.
+
+        Args:
+            study_id: of the study.
+        """
+        self._read_trials_from_remote_storage(study_id)
+        with self._lock:
+            study = self._seen.get(study_id) or _Study()
+            complete = study.known == len(study.trials)
+            return Seen(
+                # a copy of the list alone: looking at each of thousands would take longer than all the rest
+                trials=cast(list[FrozenTrial], study.trials[:] if complete else list(filter(None, study.trials))),
+                unfinished=[study.unfinished[number] for number in sorted(study.unfinished)],
+                finished=study.finished[:],
+                failed=study.failed,
+            )
+
+    def get_all_trials(
+        self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
+    ) -> list[FrozenTrial]:
+        """The trials by number.
+
+        Args:
+            study_id: of the study.
+            deepcopy: so that they may be changed.
+            states: only these; None for all.
+        """
+        seen = self.see(study_id)
+        of = seen.unfinished if states is not None and not any(end in states for end in _ENDS) else seen.trials
+        found = [trial for trial in of if states is None or trial.state in states]
+        return copy.deepcopy(found) if deepcopy else found
+
+    def delete_study(self, study_id: int) -> None:
+        """Forgets it too: SQLite gives its number to the next one."""
+        with self._lock:
+            self._seen.pop(study_id, None)
+        super().delete_study(study_id)
+
+    def _add_trials_to_cache(self, study_id: int, trials: list[FrozenTrial]) -> None:
+        """Called by Optuna's cache, under its lock, with what it has read or made."""
+        super()._add_trials_to_cache(study_id, trials)
+        study = self._seen.setdefault(study_id, _Study())
+        for trial in trials:
+            number = trial.number
+            # one that was just made may have a number beyond those that others made meanwhile
+            study.trials += [None] * (number + 1 - len(study.trials))
+            before = study.trials[number]
+            study.known += before is None
+            study.trials[number] = trial
+            if not trial.state.is_finished():
+                study.unfinished[number] = trial
+            elif before is None or not before.state.is_finished():
+                study.unfinished.pop(number, None)
+                study.finished.append(trial)
+                study.failed += trial.state is TrialState.FAIL
