@@ -10,20 +10,24 @@ from typing import Any, cast
 
 import numpy as np
 import optuna
+from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, TPESampler
+from optuna.samplers._tpe.parzen_estimator import _ParzenEstimator
 from optuna.search_space.group_decomposed import _SearchSpaceGroup
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from hpo.samplers import Seeds
+from hpo.samplers._risk import Risk
 from hpo.samplers._taught import View
 from hpo.search import Spaces, distributions
 from hpo.space import Params
 
 LEARNS = True
 MOST = 1000  # trials to learn from
+MOST_RISK = 0.5  # of a proposal to be infeasible
 BEST = 25  # of them that Optuna at most takes for the good ones (`default_gamma`)
 _TAUGHT_BY = (TrialState.COMPLETE, TrialState.PRUNED)
 
@@ -68,6 +72,7 @@ class _KnownSpace(TPESampler):
     def __init__(self, known: dict[str, BaseDistribution], **options: Any) -> None:
         super().__init__(**options)
         self._known = known
+        self._ended: list[FrozenTrial] = []
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """The parameters as they are now; in a conditional space as far as trials have had them."""
@@ -86,8 +91,20 @@ class _KnownSpace(TPESampler):
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> Params:
-        """Optuna's, of a long study's `thinned` trials."""
-        return super().sample_relative(_short(study), trial, search_space)
+        """Optuna's, of a long study's `thinned` trials, and of what it could propose rather what is feasible."""
+        short = _short(study)
+        self._ended = short.get_trials(deepcopy=False, states=_TAUGHT_BY)
+        return super().sample_relative(short, trial, search_space)
+
+    def _compute_acquisition_func(
+        self, samples: dict[str, NDArray[Any]], mpe_below: _ParzenEstimator, mpe_above: _ParzenEstimator
+    ) -> NDArray[np.float64]:
+        """How promising each of some settings is; those that are likely to be infeasible come behind all others."""
+        promise: NDArray[np.float64] = super()._compute_acquisition_func(samples, mpe_below, mpe_above)
+        risk = Risk(self._ended, {name: self._known[name] for name in samples})(samples)
+        if risk is None:
+            return promise
+        return np.where(risk > MOST_RISK, promise.min() - 1 - risk, promise)
 
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution

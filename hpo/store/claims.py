@@ -151,7 +151,10 @@ class Claims:
             if len(waiting) >= MOST_WAITING:
                 return Idle()
             still_held()
-            return self._give_out(self._proposals.ask(seen, rows), rows, seen, 0, still_held)
+            with self._store.storage.asking():
+                trial = self._proposals.ask(seen, rows)
+                search.suggest(trial, self._record.spaces)
+            return self._give_out(trial, rows, seen, 0, still_held)
 
     def _no_more(self, budget: int, ended: int) -> Idle | Over:
         return Over(reason="trials") if ended >= budget else Idle()

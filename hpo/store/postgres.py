@@ -185,7 +185,8 @@ class AdvisoryLock:
             if waited > REPORT_SECONDS and not reported:
                 reported = True
                 log.warning("the lock %s is held for %.0f s by %s", self._name, waited, self._holder(connection))
-            time.sleep(random.uniform(0.005, 0.05))
+            # the longer the queue, the less often each asks: the holder needs the processors more than they do
+            time.sleep(random.uniform(0.5, 1.0) * min(max(waited / 8, 0.01), 0.2))
 
     def _holder(self, connection: Connection) -> str:
         row = connection.execute(

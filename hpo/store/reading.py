@@ -74,10 +74,24 @@ class Reading(optuna.storages.RDBStorage):
             self.get_study_name_from_id(study_id)
         return found
 
+    def get_trial(self, trial_id: int) -> FrozenTrial:
+        """One trial.
+
+        Raises:
+            KeyError: there is none.
+        """
+        with self.engine.begin() as connection:
+            rows = connection.execute(select(_trials).where(_trials.c.trial_id == trial_id)).all()
+            for trial in _whole(connection, rows):
+                return trial
+        raise KeyError(f"no trial has the id {trial_id}")
+
 
 def _whole(connection: Connection, rows: Sequence[Any]) -> Iterator[FrozenTrial]:
     """The trials of some rows of Optuna's first table."""
     details: dict[int, tuple[list[Any], ...]] = {row.trial_id: ([], [], [], [], []) for row in rows}
+    if not rows:
+        return
     for kind, trial_id, *detail in connection.execute(_details(list(details))):
         details[trial_id][kind].append(detail)
     for row in rows:

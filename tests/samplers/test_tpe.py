@@ -5,16 +5,21 @@ from functools import partial
 
 import numpy as np
 import pytest
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import TPESampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from hpo import samplers
 from hpo.samplers import seeds, tpe
-from hpo.search import Spaces, mark, suggest
-from hpo.space import Float
-from tests.searching import CNN, KINDS, ONE, new_study, run
+from hpo.samplers._risk import Risk
+from hpo.search import Spaces, distributions, mark, suggest
+from hpo.space import Float, Params
+from tests.searching import CNN, KINDS, NUMBERS, ONE, new_study, run
 
 pytestmark = pytest.mark.usefixtures("quiet")
+
+NUMBERS_ONLY: Spaces = {"cnn": NUMBERS}
 
 
 def test_groups() -> None:
@@ -120,3 +125,90 @@ def test_tpe_is_taught_by_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tpe, "thinned", thinned)
     run(new_study(), ONE, 12)
     assert max(seen) == (12, True)
+
+
+def fitted(above: float, count: int = 40) -> Risk:
+    """Of trials drawn at random, of which those with more than so much in units and rate together were infeasible."""
+    study = new_study(NUMBERS_ONLY, sampler="random")
+    for number in range(count):
+        study.sampler = samplers.get("random").make(NUMBERS_ONLY, seeds(study=0, trial=number))
+        trial = study.ask()
+        suggest(trial, NUMBERS_ONLY)
+        bad = size(trial.params) > above
+        mark(trial, infeasible=bad)
+        study.tell(trial, state=TrialState.PRUNED if bad else TrialState.COMPLETE, values=None if bad else 1.0)
+    return Risk(study.trials, distributions(NUMBERS_ONLY))
+
+
+def size(params: Params) -> float:
+    """A product, as memory is."""
+    return float(np.log(float(params["units"]) * float(params["steps"])))
+
+
+def test_the_risk_of_a_setting() -> None:
+    """From forty trials it is known of eight settings in ten on which side of a limit of size they lie."""
+    risk = fitted(above=7.0)
+    space = distributions(NUMBERS_ONLY)
+    study = new_study(NUMBERS_ONLY, sampler="random")
+    asked = [study.ask(space).params for _ in range(200)]
+    places = {name: np.array([each[name] for each in asked]) for name in space}
+    chance = risk(places)
+    assert chance is not None
+    right = (chance > 0.5) == (np.array([size(params) for params in asked]) > 7.0)
+    assert right.mean() > 0.8
+
+
+@pytest.mark.parametrize("above", [0.0, 20.0])
+def test_nothing_is_said_of_a_risk_that_is_not_known(above: float) -> None:
+    """Where all trials were infeasible, or none was, no proposal is turned down."""
+    assert fitted(above)({name: np.array([10.0]) for name in distributions(NUMBERS_ONLY)}) is None
+
+
+def test_nothing_is_said_where_no_plane_parts_the_trials() -> None:
+    """Infeasible ends that have nothing to do with the setting forbid no part of the space."""
+    trials = [
+        create_trial(
+            params={"x": (number % 20) / 20},
+            distributions={"x": FloatDistribution(0, 1)},
+            value=1.0,
+            constraints={"infeasible": 1.0} if number % 2 else None,
+        )
+        for number in range(40)
+    ]
+    assert Risk(trials, {"x": FloatDistribution(0, 1)})({"x": np.array([0.5])}) is None
+
+
+def test_choices_count_too() -> None:
+    """A choice of numbers is ordered, another one has a chance of its own."""
+    ranges: dict[str, BaseDistribution] = {
+        "batch": CategoricalDistribution((64, 16, 32)),
+        "cell": CategoricalDistribution(("lstm", "gru")),
+    }
+    for name, bad in (("batch", 64), ("cell", "gru")):
+        trials = []
+        for number in range(24):
+            params = {"batch": (64, 16, 32)[number % 3], "cell": ("lstm", "gru")[number // 3 % 2]}
+            violated = {"infeasible": 1.0} if params[name] == bad else None
+            trials.append(create_trial(params=params, distributions=ranges, value=1.0, constraints=violated))
+        chance = Risk(trials, ranges)({"batch": np.array([0, 1, 2, 0]), "cell": np.array([0, 0, 1, 1])})
+        assert chance is not None
+        assert (chance > 0.5).tolist() == (
+            [True, False, False, True] if name == "batch" else [False, False, True, True]
+        )
+
+
+def test_proposals_keep_off_what_is_likely_to_be_infeasible() -> None:
+    """The search is drawn upwards, towards a limit: it learns to stay below, and still gets near it."""
+    study = new_study(NUMBERS_ONLY)
+    ends = []
+    for number in range(50):
+        study.sampler = tpe.make(NUMBERS_ONLY, seeds(study=0, trial=number))
+        trial = study.ask()
+        suggest(trial, NUMBERS_ONLY)
+        bad = size(trial.params) > 6.5
+        mark(trial, infeasible=bad)
+        worth = None if bad else size(trial.params)
+        study.tell(trial, worth, state=TrialState.PRUNED if bad else TrialState.COMPLETE)
+        ends.append(bad)
+    assert sum(ends[25:]) <= 7
+    assert study.best_value > 6.2
