@@ -13,157 +13,37 @@ trials, as the GPUs of one node do. Takes half an hour to an hour; `--trials 500
 import argparse
 import contextlib
 import math
-import multiprocessing
 import os
-import resource
 import statistics
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import optuna
 import psycopg
-from sqlalchemy import Engine, event
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from load import (
+    SPACE,
+    at_once,
+    bare_ask,
+    bare_study,
+    counted,
+    fill,
+    fleet,
+    optuna_alone,
+    peak,
+    work,
+)
+
 from hpo import samplers
-from hpo.search import suggest
 from hpo.settings import Times
-from hpo.space import Float, Int, Space, choice
-from hpo.store import Claim, Claims, Idle, Over, Store
-from hpo.trial import Cause, Epoch, Result
+from hpo.store import Claim, Claims, Store
 from tests.postgres import Server, binaries
-from tests.support import definition, record
-
-SPACE: Space = {
-    "learning_rate": Float(low=1e-4, high=1e-1, log=True, default=1e-3),
-    "dropout": Float(low=0.0, high=0.6, default=0.2),
-    "weight_decay": Float(low=1e-6, high=1e-2, log=True, default=1e-4),
-    "units": Int(low=8, high=256, log=True, default=32),
-    "filters": Int(low=8, high=128, log=True, default=32),
-    "depth": Int(low=1, high=5, default=2),
-    "batch_size": choice(16, 32, 64, 128, default=32),
-    "pool": choice("max", "mean", default="max"),
-}
-REPORTS = 3
-SPAWN = multiprocessing.get_context("spawn")
-_READY: list[Any] = []  # in a process of a pool: the barrier at which all of them wait for each other
-
-
-def value_of(params: dict[str, Any]) -> float:
-    """A score that has to do with the parameters, so that the sampler has something to learn."""
-    return (
-        1.0
-        - abs(float(params["dropout"]) - 0.3)
-        - abs(float(params["depth"]) - 3) / 10
-        - 10 * abs(float(params["learning_rate"]) - 0.01)
-    )
-
-
-# --- ours ------------------------------------------------------------------------------------------------------------
-
-
-def supervise(address: str, slots: int, seconds: float) -> dict[str, float]:
-    """One supervisor's share: its slots claim, report and finish until the budget has ended or time is up."""
-    statements = counted()
-    with Store(address) as store:
-        began = started()
-        claims = Claims(store, "s", f"{os.getpid()}", Times())
-        held: dict[int, Claim] = {}
-        done = [0] * slots
-        over = threading.Event()
-
-        def slot(index: int) -> None:
-            while not over.is_set() and time.monotonic() < began + seconds:
-                found = claims.claim()
-                if isinstance(found, Over):
-                    return
-                if isinstance(found, Idle):
-                    over.wait(0.2)
-                    continue
-                held[index] = found
-                work(claims, found)
-                del held[index]
-                done[index] += 1
-
-        def renew() -> None:
-            while not over.wait(Times().renew):
-                claims.renew(list(held.values()))
-
-        threads = [threading.Thread(target=slot, args=(index,)) for index in range(slots)]
-        renewal = threading.Thread(target=renew)
-        for thread in (*threads, renewal):
-            thread.start()
-        for thread in threads:
-            thread.join()
-        over.set()
-        renewal.join()
-    return share(sum(done), statements[0], began)
-
-
-def work(claims: Claims, claim: Claim) -> None:
-    """A trial without its training."""
-    value = value_of({**claim.model, **claim.training})
-    for epoch in range(REPORTS):
-        claims.report(claim, Epoch(fold=0, epoch=epoch, step=epoch, value=value, seconds=0.0, logs={}))
-    claims.finish(claim, Result(cause=Cause.COMPLETED, value=value, seconds={"fit": 0.0, "total": 0.0}))
-
-
-def fleet(address: str, trials: int, workers: int, processes: int, seconds: float) -> list[dict[str, float]]:
-    """Makes the study, and works on it with all supervisors at once."""
-    with Store(address, create=True) as store:
-        study = definition(budget={"trials": trials}, search={"sampler": "tpe", "pruner": "median"})
-        store.create(study, spaces={"lstm": SPACE}, data=record(), versions={})
-    return at_once(processes, supervise, address, workers // processes, seconds)
-
-
-# --- Optuna alone ----------------------------------------------------------------------------------------------------
-
-
-def bare(address: str, seconds: float) -> dict[str, float]:
-    """One process that does with Optuna's own means what a slot does."""
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    statements = counted()
-    study = bare_study(address)
-    trials, began = 0, started()
-    while time.monotonic() < began + seconds:
-        trial = bare_ask(study)
-        for epoch in range(REPORTS):
-            trial.report(value_of(trial.params), epoch)
-            trial.should_prune()
-        study.tell(trial, value_of(trial.params))
-        trials += 1
-    return share(trials, statements[0], began)
-
-
-def bare_study(address: str) -> optuna.Study:
-    """Optuna's object, with its default sampler and pruner."""
-    storage = optuna.storages.RDBStorage(address.replace("postgresql:", "postgresql+psycopg:"))
-    return optuna.load_study(study_name="s", storage=storage)
-
-
-def bare_ask(study: optuna.Study) -> optuna.Trial:
-    """A trial with all of its parameters."""
-    trial = study.ask()
-    suggest(trial, {"lstm": SPACE})
-    return trial
-
-
-def optuna_alone(address: str, processes: int, seconds: float) -> list[dict[str, float]]:
-    """Makes the study, and works on it with all processes at once."""
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    storage = optuna.storages.RDBStorage(address.replace("postgresql:", "postgresql+psycopg:"))
-    optuna.create_study(study_name="s", storage=storage, direction="maximize")
-    storage.engine.dispose()
-    return at_once(processes, bare, address, seconds)
-
-
-# --- single claims ---------------------------------------------------------------------------------------------------
 
 
 def shares(addresses: dict[int, str], rounds: int) -> None:
@@ -175,7 +55,6 @@ def shares(addresses: dict[int, str], rounds: int) -> None:
         of = {}
         for size, address in addresses.items():
             store = stack.enter_context(Store(address))
-            raise_budget(store)
             of[size] = Claims(store, "s", f"single-{os.getpid()}", Times())
         found: dict[int, list[tuple[float, float, int]]] = {size: [] for size in of}
         for _ in range(rounds):
@@ -217,13 +96,6 @@ def timed(sampler: optuna.samplers.BaseSampler, spent: list[float]) -> None:
         wrap(name)
 
 
-def raise_budget(store: Store) -> None:
-    """Lets a study that has ended go on."""
-    found = store.study("s")
-    wider = definition(budget={"trials": 1_000_000}, search={"sampler": "tpe", "pruner": "median"})
-    store.resume(found, wider, found.data, found.spaces)
-
-
 def first_claim(address: str, ours: bool) -> dict[str, float]:
     """Seconds and growth of the peak memory from the opening of the database to the first claim, in a new process."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -242,50 +114,6 @@ def first_claim(address: str, ours: bool) -> dict[str, float]:
         took, grown = time.perf_counter() - began, peak() - before
         study.tell(trial, state=optuna.trial.TrialState.FAIL)
     return {"seconds": took, "megabytes": grown, "statements": statements[0]}
-
-
-# --- means -----------------------------------------------------------------------------------------------------------
-
-
-def at_once(processes: int, job: Callable[..., dict[str, float]], *arguments: Any) -> list[dict[str, float]]:
-    """The same in so many new processes; what each returned."""
-    barrier = SPAWN.Barrier(processes)
-    with ProcessPoolExecutor(processes, mp_context=SPAWN, initializer=meet_at, initargs=(barrier,)) as pool:
-        return [each.result() for each in [pool.submit(job, *arguments) for _ in range(processes)]]
-
-
-def meet_at(barrier: Any) -> None:
-    """Keeps the barrier of a pool, in each of its processes."""
-    _READY.append(barrier)
-
-
-def started() -> float:
-    """The moment at which all processes of a pool are ready, by the clock that they share."""
-    _READY[0].wait()
-    return time.monotonic()
-
-
-def share(trials: int, statements: int, began: float) -> dict[str, float]:
-    """What one process did."""
-    return {"trials": trials, "statements": statements, "memory": resident(), "seconds": time.monotonic() - began}
-
-
-def counted() -> list[int]:
-    """A counter of the statements that this process sends from now on (its BEGIN and COMMIT are not among them)."""
-    count = [0]
-    event.listen(Engine, "before_cursor_execute", lambda *_: count.__setitem__(0, count[0] + 1))
-    return count
-
-
-def resident() -> float:
-    """Megabytes that this process has in memory."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize() / 1e6
-
-
-def peak() -> float:
-    """Megabytes that it had at most."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
 
 
 @contextlib.contextmanager
@@ -351,6 +179,8 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=64)
     parser.add_argument("--processes", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=90, help="of each turn against Optuna alone")
+    parser.add_argument("--rounds", type=int, default=32, help="single claims on each length of study")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="that the way to all trials may take")
     arguments = parser.parse_args()
     found = binaries()
     if found is None:
@@ -364,41 +194,41 @@ def main() -> None:
 
 def measure(server: Server, arguments: argparse.Namespace) -> None:
     """See the module."""
-    workers, processes, seconds, trials = (
-        arguments.workers,
-        arguments.processes,
-        arguments.seconds,
-        arguments.trials,
-    )
+    workers, processes, trials = arguments.workers, arguments.processes, arguments.trials
     say(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; optuna {optuna.__version__}; fsync off for both")
     say(f"trials a second, {workers} workers in {processes} processes against {processes} processes of Optuna alone:")
     ratios = []
     for turn in range(2):
-        ours = fleet(server.database(f"ours{turn}"), 1_000_000, workers, processes, seconds)
-        theirs = optuna_alone(server.database(f"bare{turn}"), processes, seconds)
+        ours = fleet(server.database(f"ours{turn}"), 1_000_000, workers, processes, arguments.seconds)
+        theirs = optuna_alone(server.database(f"bare{turn}"), processes, arguments.seconds)
         ratios.append(summed("ours  ", ours) / summed("Optuna", theirs))
     say(f"  ratio {ratios[0]:.2f} and {ratios[1]:.2f}; load {os.getloadavg()[0]:.1f}")
-    sizes = sorted({min(100, trials), min(1000, trials), trials})
-    addresses = {size: server.database(f"size{size}") for size in sizes}
+    addresses = {size: server.database(f"size{size}") for size in sorted({trials // 100, trials // 10, trials})}
     for size, address in addresses.items():
-        say(f"{workers} workers, {size} trials:")
-        with watched(server, address) as most:
-            ended = fleet(address, size, workers, processes, math.inf)
-        summed("ours", ended)
-        say(f"  at most {most['sessions']} sessions on the server")
-    at_once(1, alone, addresses, 32)
+        fill(address, size)
+    at_once(1, alone, addresses, arguments.rounds)
+    firsts(addresses[trials], trials)
+    say(f"{workers} workers, {trials} trials, at most {arguments.minutes:g} minutes:")
+    address = server.database("long")
+    with watched(server, address) as most:
+        ended = fleet(address, trials, workers, processes, arguments.minutes * 60)
+    summed("ours", ended)
+    say(f"  at most {most['sessions']} sessions on the server; load {os.getloadavg()[0]:.1f}")
+
+
+def firsts(address: str, trials: int) -> None:
+    """First claims of new processes, ours and Optuna's in turns."""
     say(f"a new worker's first claim on {trials} trials, in turns:")
     of: dict[bool, list[dict[str, float]]] = {True: [], False: []}
     for turn in range(6):
-        ours_now = turn % 2 == 0
-        of[ours_now] += at_once(1, first_claim, addresses[trials], ours_now)
-        got = of[ours_now][-1]
-        name = "ours  " if ours_now else "Optuna"
+        ours = turn % 2 == 0
+        (got,) = at_once(1, first_claim, address, ours)
+        of[ours].append(got)
+        name = "ours  " if ours else "Optuna"
         say(f"  {name}: {got['seconds']:.1f} s, {got['megabytes']:.0f} MB, {got['statements']:.0f} statements")
     for what in ("seconds", "megabytes"):
-        medians = [statistics.median(share[what] for share in of[which]) for which in (True, False)]
+        medians = [statistics.median(each[what] for each in of[which]) for which in (True, False)]
         say(f"  {what}: {medians[0] / medians[1]:.2f} of Optuna's (medians of 3)")
-    say(f"load {os.getloadavg()[0]:.1f}")
 
 
 def alone(addresses: dict[int, str], rounds: int) -> dict[str, float]:
