@@ -13,7 +13,7 @@ $(shell rm -f .venv/.installed)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help venv quickstart test check format lock clean
+.PHONY: help venv quickstart test soak check format lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -43,6 +43,9 @@ quickstart: venv  ## tune two families of models on a small data set (under 3 mi
 
 test: check  ## the checks, then all tests; what was skipped and why stands at the end
 	@$(BIN)/python -m pytest -rs -n auto --maxprocesses 8 --dist loadfile
+
+soak: venv  ## the fault suite ten times as long: 300 kills, 30 restarts of the database (10 to 30 minutes)
+	@$(BIN)/python benchmarks/soak.py
 
 check: venv  ## format, lint, types, import layers
 	@$(BIN)/ruff format --check .

@@ -20,7 +20,7 @@ class Storm:
         trials: budget of the study; enough that it does not end before the faults do.
         kills: SIGKILLs, of supervisors anywhere and inside the claim window, of children, of fork servers.
         stops: SIGSTOPs past the lease.
-        outages: of the database, of `outage_seconds` each, in order and by a crash in turns.
+        outages: of the database, of `outage_seconds` each and every tenth of `long_seconds`, in order or by a crash.
         pause: seconds between two faults.
         seed: of all choices.
     """
@@ -30,6 +30,7 @@ class Storm:
     stops: int
     outages: int
     outage_seconds: float = 4.0
+    long_seconds: float = 4.0
     pause: float = 0.7
     seed: int = 0
     workers: int = 8
@@ -114,7 +115,9 @@ def _inject(fleet: Fleet, fault: str, storm: Storm) -> None:
         case "stop":
             fleet.stop_past_the_lease()
         case "outage":
-            fleet.outage(storm.outage_seconds, fleet.random.choice(["fast", "immediate"]))
+            before = sum(count for what, count in fleet.history.items() if "outage" in what)
+            seconds = storm.long_seconds if before % 10 == 9 else storm.outage_seconds
+            fleet.outage(seconds, fleet.random.choice(["fast", "immediate"]))
 
 
 def _pause(fleet: Fleet, seconds: float) -> None:
