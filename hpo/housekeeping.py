@@ -129,7 +129,7 @@ def gc(orphans: bool, dry_run: bool, storage: str, artifacts: Path, cache: Path,
         going = [item for item in found if orphans or item.kind != keeping.ORPHAN]
         staying = [item for item in found if item not in going]
         if not dry_run:
-            keeping.clear(store, going, artifacts, cache)
+            keeping.clear(store, going, artifacts)
     total = sum(item.bytes for item in going)
     if as_json:
         items = [{"kind": item.kind, "name": item.name, "bytes": item.bytes} for item in going]

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from hpo import checkpoints, data, formats
 from hpo.errors import StorageError
+from hpo.settings import SHELF
 from hpo.store import Doomed, Store, deletion, roster
 from hpo.study_file import SIBLINGS
 
@@ -28,14 +29,14 @@ class Rubbish:
         name: of a study or a worker, or the path.
         path: file or folder; None for what stands in the database.
         bytes: on the disk.
-        cached: an entry of the data cache.
+        cache: root of the cache that it is an entry of; None for all else.
     """
 
     kind: str
     name: str
     path: Path | None = None
     bytes: int = 0
-    cached: bool = False
+    cache: Path | None = None
 
 
 def delete(store: Store, doomed: Doomed, artifacts: Path) -> None:
@@ -90,7 +91,9 @@ def rubbish(store: Store, artifacts: Path, cache: Path) -> list[Rubbish]:
         if name not in names and not any(name == n or name.startswith(f"{n}/") for n in half_deleted):
             found.append(_file(ORPHAN, artifacts / name))
     found += [Rubbish(WORKER, worker) for worker in roster.gone(store)]
-    found += [Rubbish(kind, str(path), path, size(path), cached=True) for kind, path in data.unused(cache, keep)]
+    found += [Rubbish(kind, str(path), path, size(path), cache=cache) for kind, path in data.unused(cache, keep)]
+    shelf = artifacts / SHELF  # workers cannot build anew what lies there
+    found += [Rubbish(ORPHAN, str(path), path, size(path), cache=shelf) for _, path in data.unused(shelf, keep)]
     return found
 
 
@@ -123,7 +126,7 @@ def _file(kind: str, path: Path) -> Rubbish:
     return Rubbish(kind, str(path), path, size(path))
 
 
-def clear(store: Store, items: Iterable[Rubbish], artifacts: Path, cache: Path) -> None:
+def clear(store: Store, items: Iterable[Rubbish], artifacts: Path) -> None:
     """Removes what `rubbish` found.
 
     Raises:
@@ -134,8 +137,8 @@ def clear(store: Store, items: Iterable[Rubbish], artifacts: Path, cache: Path) 
             delete(store, deletion.look(store, item.name), artifacts)
         elif item.kind == WORKER:
             roster.forget(store, item.name)
-        elif item.path is not None and item.cached:
-            data.drop(cache, item.path)
+        elif item.path is not None and item.cache is not None:
+            data.drop(item.cache, item.path)
         elif item.path is not None:
             _remove(item.path)
 

@@ -17,6 +17,7 @@ from hpo.knowledge import Knowledge
 from hpo.launch import Plan, Wish, local
 from hpo.prepare import Prepared
 from hpo.render import best_words, score, state, summary_line
+from hpo.settings import SHELF
 from hpo.store import Store, StudyRecord, on_server, retried
 from hpo.study import differences
 from hpo.watching import Watch
@@ -46,6 +47,8 @@ def run(prepared: Prepared, place: str, wish: Wish, console: Console, known: Kno
     to_start = launchers.get(place).plan(wish)
     with Store(storage, create=not on_server(storage)) as store:
         data.prepare(prepared.data, prepared.split, wish.cache)
+        if store.server:  # its workers may be on other machines
+            data.share(prepared.split.sha256, wish.cache, wish.artifacts / SHELF)
         if place == "local" and name in store.names():
             _refuse_mixed(store.study(name), wish)
         used = versions.installed(prepared.spaces)

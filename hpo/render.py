@@ -125,8 +125,9 @@ def status_table(status: Status, evaluation: Mapping[str, Any] | None = None) ->
         table.add_row("", f"and {more} more, which `hpo export {status.study} --pareto` has too")
     if evaluation is not None:
         table.add_row("evaluated", evaluation_words(evaluation))
-    for cause, n in status.failures.items():
-        table.add_row("ended", f"{n} x {cause}")
+    for word, numbers in (("ended", status.failures), ("interrupted", status.interrupted)):
+        for cause, n in numbers.items():
+            table.add_row(word, f"{n} x {cause}")
     if status.repeated:
         table.add_row("repeated", f"{status.repeated} answered from the record, not trained")
     for name, n in status.prior.items():

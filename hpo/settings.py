@@ -7,6 +7,7 @@ from pathlib import Path
 STORAGE = "sqlite:///.hpo/hpo.db"
 ARTIFACTS = Path(".hpo/artifacts")
 CACHE = Path(".hpo/cache")
+SHELF = ".data"  # folder below the artifacts from which workers on other machines fetch arrays; no study is called so
 
 # Names that may hold a database's address or password, or say where one lies: no trial's process gets them. It needs
 # none of our own variables either: what a trial is told stands in its TrialSpec.

@@ -18,7 +18,7 @@ from hpo.errors import HpoError, StorageError
 from hpo.gpus import roomier
 from hpo.settings import Times
 from hpo.store import Claim, Claims, Idle, Over
-from hpo.trial import Cause, Epoch, Result, Started, TrialSpec
+from hpo.trial import Cause, Epoch, Interruption, Result, Started, TrialSpec
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +34,7 @@ class Wishes:
     Attributes:
         drain: claim no more. abort: give back what runs. Both are set once and never cleared.
         budget_ends: when the time budget ends, by the monotonic clock; None means never.
+        interruption: who had it leave, for trials that it gives back.
         over: why there is nothing left to claim, once a slot was told so.
         error: the first thing that went wrong in a slot and ends the worker.
         failed_starts: children in a row that never came to work.
@@ -42,6 +43,7 @@ class Wishes:
     drain: threading.Event = field(default_factory=threading.Event)
     abort: threading.Event = field(default_factory=threading.Event)
     budget_ends: float | None = None
+    interruption: Interruption | None = None
     over: Over | None = None
     error: HpoError | None = None
     failed_starts: int = 0
@@ -269,7 +271,7 @@ class Slot:
             self._claims.forget(claim)
             log.warning("trial %d was taken over by another worker", claim.number)
         elif self._wishes.abort.is_set():
-            self._claims.release(claim, lost=False)
+            self._claims.release(claim, lost=False, why=self._wishes.interruption)
         elif child.status == -signal.SIGKILL and (oom_kills() or 0) > (running.oom_kills or 0):
             self._claims.finish(claim, Result(cause=Cause.OUT_OF_MEMORY, detail="the kernel killed it for its memory"))
         elif not running.started:

@@ -30,6 +30,16 @@ class Cause(StrEnum):
     BUG = "bug"
 
 
+class Interruption(StrEnum):
+    """Why an attempt at a trial ended before the trial did, in order. The trial goes on elsewhere.
+
+    PREEMPTED: a scheduler ended its worker (SIGTERM), and the grace was not enough. CANCELLED: a person did (Ctrl-C).
+    """
+
+    PREEMPTED = "preempted"
+    CANCELLED = "cancelled"
+
+
 # Ends that say something about the parameters: the sampler is told that they violate a constraint.
 INFEASIBLE = frozenset(
     {Cause.DIVERGED, Cause.TOO_LARGE, Cause.OUT_OF_MEMORY, Cause.TIMED_OUT, Cause.STALLED, Cause.POISON}

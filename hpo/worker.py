@@ -19,11 +19,11 @@ from hpo import data
 from hpo.child import ForkServer
 from hpo.errors import HpoError, StorageError, StudyFailedError
 from hpo.notify import Herald
-from hpo.settings import Times
+from hpo.settings import SHELF, Times
 from hpo.slot import Slot, Wishes
 from hpo.specify import specify
 from hpo.store import Claim, Claims, Over, Store
-from hpo.trial import TrialSpec
+from hpo.trial import Interruption, TrialSpec
 from hpo.vitals import Vitals
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Supervisor:
         self._vitals = Vitals(self._times.renew)
         self._metrics_port = metrics_port
         self._claims = Claims(store, name, self.worker, self._times, give_up=self._wishes.abort, vitals=self._vitals)
-        self._parts = data.parts(self._claims.record.data.split_sha256, cache.resolve())
+        self._parts = data.parts(self._claims.record.data.split_sha256, cache.resolve(), self._artifacts / SHELF)
         self._slots = [
             Slot(
                 self._claims,
@@ -172,6 +172,7 @@ class Supervisor:
             self._wishes.drain.set()
             busy = sum(slot.running is not None for slot in self._slots)
             if signum == signal.SIGINT and not first:
+                self._wishes.interruption = Interruption.CANCELLED
                 self._wishes.abort.set()
             elif signum == signal.SIGINT:
                 log.warning(
@@ -184,6 +185,7 @@ class Supervisor:
                 log.warning("%s: %d running trials have %.0f s to finish", name, busy, self._times.grace)
                 self._grace_ends = time.monotonic() + self._times.grace
         if self._grace_ends is not None and time.monotonic() >= self._grace_ends:
+            self._wishes.interruption = self._wishes.interruption or Interruption.PREEMPTED
             self._wishes.abort.set()
 
     def _renew_until_left(self) -> None:

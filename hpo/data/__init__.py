@@ -15,7 +15,7 @@ from hpo.data._dataset import Dataset, Part, Raw, RawPart, make_dataset
 from hpo.data._evaluation import open_train, refit, sha256_of_test
 from hpo.data._load import Cached, Loaded, cached, load, open_test
 from hpo.data._overlap import overlapping
-from hpo.data._parts import channels, open_part, parts, prepare
+from hpo.data._parts import channels, open_part, parts, prepare, share
 from hpo.data._source import Source, SourceOptions, get, is_path, read, tables
 
 __all__ = [
@@ -46,6 +46,7 @@ __all__ = [
     "read",
     "refit",
     "sha256_of_test",
+    "share",
     "sources",
     "tables",
     "unused",

@@ -1,5 +1,6 @@
 """The parts of a split as folders of arrays: written by whoever launches, verified by workers, opened by trials."""
 
+import shutil
 from pathlib import Path
 
 from hpo.data import _cache
@@ -44,14 +45,38 @@ def prepare(loaded: Loaded, split: Split, cache: Path) -> tuple[FoldParts, ...]:
     return _fold_parts(entry, [list(fold.parts()) for fold in split.folds])
 
 
-def parts(split_sha256: str, cache: Path) -> tuple[FoldParts, ...]:
-    """The folders of a split that `prepare` wrote, verified by hash: what a worker asks before it claims anything.
+def share(split_sha256: str, cache: Path, shelf: Path) -> None:
+    """Puts a split that `prepare` wrote where workers on other machines can fetch it by its hash, unless it is there.
+
+    Args:
+        split_sha256: of the split.
+        cache: holds it.
+        shelf: a folder that all machines share, kept like a cache.
 
     Raises:
-        DataError: the split is not in this cache, or a file of it is missing or damaged; the message says which.
+        DataError: the split is missing or damaged, or cannot be written there.
+    """
+    parts(split_sha256, cache)
+    _copy(split_sha256, cache, shelf)
+
+
+def parts(split_sha256: str, cache: Path, shelf: Path | None = None) -> tuple[FoldParts, ...]:
+    """The folders of a split that `prepare` wrote, verified by hash: what a worker asks before it claims anything.
+
+    Args:
+        split_sha256: of the split.
+        cache: where it lies, or comes to lie.
+        shelf: where `share` may have put it; None looks nowhere else.
+
+    Raises:
+        DataError: the split is not in this cache, nor on the shelf, or a file of it is missing or damaged; the message
+            says which.
     """
     entry = cache / "splits" / _cache.entry_name(split_sha256)
     problems = _cache.damage(entry)
+    if problems and shelf is not None and not _cache.damage(shelf / "splits" / entry.name):
+        _copy(split_sha256, shelf, cache)
+        problems = _cache.damage(entry)
     if problems:
         raise DataError(
             f"the arrays of the split {split_sha256[:12]} cannot be used: {'; '.join(problems)}. "
@@ -59,6 +84,16 @@ def parts(split_sha256: str, cache: Path) -> tuple[FoldParts, ...]:
         )
     meta = _cache.read_meta(entry) or {}
     return _fold_parts(entry, [list(fold) for fold in meta["folds"]])
+
+
+def _copy(split_sha256: str, source: Path, target: Path) -> None:
+    """Copies a split's entry from one cache to another, whole or not at all."""
+    name = _cache.entry_name(split_sha256)
+
+    def write(folder: Path) -> None:
+        shutil.copytree(source / "splits" / name, folder, dirs_exist_ok=True)
+
+    _cache.ensure(target, target / "splits" / name, write)
 
 
 def channels(split_sha256: str, cache: Path) -> tuple[str, ...]:

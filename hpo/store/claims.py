@@ -30,7 +30,7 @@ from hpo.store.records import Claim, Idle, Orders, Over, StudyRecord
 from hpo.store.roster import Roster
 from hpo.store.rows import Rows
 from hpo.store.seen import Seen
-from hpo.trial import Cause, Epoch, Result
+from hpo.trial import Cause, Epoch, Interruption, Result
 from hpo.vitals import Vitals
 
 log = logging.getLogger(__name__)
@@ -349,11 +349,12 @@ class Claims:
         self.forget(claim)
         return True
 
-    def release(self, claim: Claim, *, lost: bool) -> bool:
+    def release(self, claim: Claim, *, lost: bool, why: Interruption | None = None) -> bool:
         """Gives a trial back: it stays RUNNING, and the next claim takes it over at once.
 
         Args:
             lost: its process died, which counts towards `budget.retries`; False for a worker that leaves in order.
+            why: it leaves, for the record; None if the trial never came to be trained.
         """
 
         def release() -> bool:
@@ -362,6 +363,8 @@ class Claims:
                 fenced = self._rows.fenced(claim, self._worker)
                 if lost:
                     fenced = fenced.values(losses=tables.trials.c.losses + 1)
+                elif why is not None:
+                    fenced = fenced.values({why.value: tables.trials.c[why.value] + 1})
                 return connection.execute(fenced.values(worker=None, expires_at=None)).rowcount > 0
 
         self.forget(claim)

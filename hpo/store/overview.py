@@ -14,7 +14,18 @@ from hpo.store.database import Database
 from hpo.store.records import Best, Given, Status, StudyRecord, TrialRecord, Use, WorkerRecord
 from hpo.trial import Cause, Result
 
-_KEPT = ("seed", "attempt", "losses", "worker", "artifacts", "leased_at", "finished_at", "same_as")
+_KEPT = (
+    "seed",
+    "attempt",
+    "losses",
+    "preempted",
+    "cancelled",
+    "worker",
+    "artifacts",
+    "leased_at",
+    "finished_at",
+    "same_as",
+)
 GIVEN = "given"  # the user attribute of a trial that holds its `Given`
 MOST_LISTED = 500  # trials that are asked for by number; more of them are read with all others
 End = tuple[float, int, str]  # of a trial: finished_at, number, cause
@@ -102,6 +113,9 @@ def status(
     front = [_best(whole(trial.number) if whole else trial, train.metrics) for trial in winners]
     causes = [(t.finished_at or 0.0, t.number, t.cause.value) for t in trials if t.cause and t.same_as is None]
     failed = consecutive_failures(causes, clock["failures_since"])
+    broken = {"lost": "losses", "preempted": "preempted", "cancelled": "cancelled"}
+    counted = {name: sum(getattr(trial, column) for trial in trials) for name, column in broken.items()}
+    interrupted = {name: n for name, n in counted.items() if n}
     outcomes = [trial.outcome for trial in trials if trial.outcome is not None]
     fit = sum(outcome.seconds.get("fit", 0.0) for outcome in outcomes)
     total = sum(outcome.seconds.get("total", 0.0) for outcome in outcomes)
@@ -132,6 +146,7 @@ def status(
         failures=dict(
             Counter(t.cause.value for t in trials if t.cause and t.cause not in (Cause.COMPLETED, Cause.PRUNED))
         ),
+        interrupted=interrupted,
         workers=tuple(team),
         seconds={"training": fit, "overhead": total - fit},
         running=tuple(trial for trial in trials if trial.live),

@@ -160,6 +160,8 @@ class TrialRecord(_Record):
     seed: int | None = None
     attempt: int = 0
     losses: int = 0
+    preempted: int = 0
+    cancelled: int = 0
     worker: str | None = None
     cause: Cause | None = None
     outcome: Result | None = None
@@ -331,6 +333,7 @@ class Status(_Record):
         front: with several metrics, every trial that no other beats in all of them, the best by the first one first.
         prior: other studies of whose trials it knows -> of how many; none of them is among `counts`.
         failures: cause -> number of trials, for every end but completed and pruned.
+        interrupted: lost, preempted, cancelled -> number of attempts that ended so, while their trials went on.
         repeated: trials that were answered from the record of another one, and not trained.
         seconds: training (in fit) and overhead (the rest of the finished trials' time).
     """
@@ -345,6 +348,7 @@ class Status(_Record):
     best: Best | None
     front: tuple[Best, ...] = ()
     failures: dict[str, int]
+    interrupted: dict[str, int] = {}
     workers: tuple[WorkerRecord, ...]
     seconds: dict[str, float]
     running: tuple[TrialRecord, ...]

@@ -6,7 +6,7 @@ parameters and values; ours say who owns a trial, how it ended and why, and what
 
 from sqlalchemy import JSON, Boolean, Column, Double, Integer, MetaData, String, Table, Text
 
-REVISION = "0007"  # the last step in hpo/store/migrations/versions: who changes a table here adds one there
+REVISION = "0008"  # the last step in hpo/store/migrations/versions: who changes a table here adds one there
 
 metadata = MetaData()
 
@@ -45,6 +45,9 @@ trials = Table(
     Column("seed", Integer, nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("losses", Integer, nullable=False, default=0),
+    # attempts that somebody ended in order: a scheduler, or a person
+    Column("preempted", Integer, nullable=False, default=0, server_default="0"),
+    Column("cancelled", Integer, nullable=False, default=0, server_default="0"),
     Column("worker", String(64)),
     Column("leased_at", Double),
     Column("expires_at", Double, index=True),

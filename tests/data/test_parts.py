@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hpo.data import Loaded, Part, open_part, open_test, parts, prepare
+from hpo.data import Loaded, Part, open_part, open_test, parts, prepare, share
 from hpo.data.split import Split, make_split
 from hpo.errors import DataError
 from hpo.trial import FoldParts
@@ -158,3 +158,25 @@ def test_split_of_other_data_is_refused(pair: Path, cache: Path, tmp_path: Path)
     )
     with pytest.raises(DataError, match="is not one of Tiny, which has 12 training samples"):
         prepare(data, split, cache)
+
+
+def test_another_machine_fetches_a_split_by_its_hash(pair: Path, cache: Path, tmp_path: Path) -> None:
+    """A cache that lacks a split, or has it damaged, takes it from the shelf, unless it is damaged there too."""
+    data = get(pair, cache)
+    split = split_of(data)
+    here = prepare(data, split, cache)
+    shelf, other = tmp_path / "shelf", tmp_path / "other"
+    with pytest.raises(DataError):
+        parts(split.sha256, other, shelf)
+    share(split.sha256, cache, shelf)
+    for _ in range(2):
+        there = parts(split.sha256, other, shelf)
+        assert there[0].train.startswith(str(other))
+        assert np.array_equal(open_part(there[0].train).x, open_part(here[0].train).x)
+        spoil(Path(there[0].train) / "x.npy")
+    assert not (shelf / "test").exists()
+    spoil(shelf / "splits" / split.sha256 / "fold-0" / "train" / "x.npy")
+    with pytest.raises(DataError, match="another content"):
+        parts(split.sha256, other, shelf)
+    share(split.sha256, cache, shelf)
+    assert parts(split.sha256, other, shelf)

@@ -14,7 +14,7 @@ from tests.faults.fleet import Fleet
 from tests.postgres import Server
 from tests.support import definition, open_store, prepared_record
 
-TRIALS, EPOCHS = 4, 12
+TRIALS, EPOCHS = 4, 8
 # one window at a time, so that an epoch takes many times what its checkpoint does
 SPACE: Space = {
     "units": Fixed(default=8),
@@ -69,7 +69,12 @@ def test_five_kills_cost_at_most_an_epoch_each(postgres: Server, tmp_path: Path)
     assert store.status("s").counts == {"complete": TRIALS, "pruned": 0, "fail": 0, "running": 0, "waiting": 0}
     assert fleet.deserted == []
     assert sum(fleet.history.values()) == 5
-    repeated = {key: history[key[0], key[1] - 1][1] - begin for key, (begin, _) in history.items() if key[1] > 1}
+    repeated = {}
+    for (number, attempt), (begin, _) in history.items():
+        # an attempt that was killed before it came to train has no log
+        ends = [end for (other, earlier), (_, end) in history.items() if other == number and earlier < attempt]
+        if ends:
+            repeated[number, attempt] = max(ends) - begin
     print(f"5 kills of workers that train: lost 0, recorded twice 0 of {TRIALS}; epochs repeated: {repeated}")  # noqa: T201 - for those who read the log
     assert repeated
     assert max(repeated.values()) <= 1, history
