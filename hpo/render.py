@@ -1,6 +1,6 @@
 """What people see: studies and trials as text and rich tables. Pure: values in, renderables out."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import RenderableType
@@ -125,9 +125,8 @@ def status_table(status: Status, evaluation: Mapping[str, Any] | None = None) ->
         table.add_row("", f"and {more} more, which `hpo export {status.study} --pareto` has too")
     if evaluation is not None:
         table.add_row("evaluated", evaluation_words(evaluation))
-    for word, numbers in (("ended", status.failures), ("interrupted", status.interrupted)):
-        for cause, n in numbers.items():
-            table.add_row(word, f"{n} x {cause}")
+    for word, cause, n in _causes(status):
+        table.add_row(word, f"{n} x {cause}")
     if status.repeated:
         table.add_row("repeated", f"{status.repeated} answered from the record, not trained")
     for name, n in status.prior.items():
@@ -140,6 +139,13 @@ def status_table(status: Status, evaluation: Mapping[str, Any] | None = None) ->
     if status.state == "failed":
         table.add_row("failed", Text(status.last_failure[-2000:], style="red"))
     return table
+
+
+def _causes(status: Status) -> Iterator[tuple[str, str, int]]:
+    """What became of trials and of attempts at them, why, and how often."""
+    for word, numbers in (("ended", status.failures), ("interrupted", status.interrupted)):
+        for cause, n in numbers.items():
+            yield word, cause, n
 
 
 def evaluation_words(evaluation: Mapping[str, Any]) -> str:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from hpo import data
-from hpo.settings import Times
-from hpo.store import Claims, Store, tables
+from hpo.settings import SHELF, Times
+from hpo.store import Claims, Over, Store, tables
 from tests.cli.run import Run, call
 from tests.support import claimed, completed, create, definition, open_store, prepared_record
 
@@ -194,3 +194,32 @@ def test_gc_finishes_a_deletion(place: Place, monkeypatch: pytest.MonkeyPatch) -
     assert place.call("gc", "--json").json()["items"][0]["kind"] == "half-deleted study"
     assert not (place.artifacts / "old").exists()
     assert place.call("gc", "--json").json()["items"] == []
+
+
+@pytest.mark.parametrize(
+    ("cause", "budget"),
+    [("poison", {"trials": 1, "retries": 0}), ("budget", {"trials": 1, "hours": 1e-9})],
+)
+def test_checkpoints_of_trials_that_ended_without_a_worker(place: Place, cause: str, budget: dict[str, float]) -> None:
+    """Nobody was there to remove them when the trial was lost once too often, or the study's time was over."""
+    create(place.store, definition("new", budget=budget), place.record)
+    claims = Claims(place.store, "new", "w", Times())
+    claims.release(claimed(claims), lost=True)
+    checkpoint = place.file("new/0/checkpoint-1-3.npz")
+    assert isinstance(claims.claim(), Over)
+    assert place.store.trial("new", 0).cause == cause
+    assert place.call("gc").code == 0
+    assert not checkpoint.exists()
+
+
+def test_arrays_for_workers_elsewhere_stay_until_no_study_needs_them(place: Place) -> None:
+    """Those of a study stay; others may be another database's, so they are named, and removed on demand."""
+    shelf = place.artifacts / SHELF
+    data.share(place.record.split_sha256, place.cache, shelf)
+    other = shelf / "splits" / ("c" * 64)
+    shutil.copytree(shelf / "splits" / place.record.split_sha256, other)
+    assert place.call("gc").code == 0
+    assert other.exists()
+    assert place.call("gc", "--orphans").code == 0
+    assert not other.exists()
+    assert data.parts(place.record.split_sha256, shelf)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hpo.store import Claim, Claims, Idle, Over, Store
 from hpo.store.books import account
 from hpo.store.connect import backend, open_storage
-from hpo.trial import Cause, Result
+from hpo.trial import Cause, Interruption, Result
 from tests.store.conftest import LEASE, Clock, Worker, frozen
 from tests.support import FAST, claimed, completed, create, definition, work_off
 
@@ -167,7 +167,23 @@ def test_given_back_is_not_lost(store: Store, worker: Worker) -> None:
         claim = claimed(a)
         assert (claim.number, claim.attempt) == (0, attempt)
         assert a.release(claim, lost=False)
-    assert store.trial("s", 0).losses == 0
+    assert store.status("s").interrupted == {}
+
+
+def test_why_attempts_ended_is_counted(store: Store, worker: Worker, clock: Clock) -> None:
+    """Losses, told or not, and whoever ended a worker in order; what is no longer a worker's is not counted for it."""
+    create(store, definition(budget={"trials": 1, "retries": 9}))
+    for why in (Interruption.PREEMPTED, Interruption.CANCELLED, Interruption.PREEMPTED):
+        a = worker("a")
+        a.release(claimed(a), lost=False, why=why)
+    a.release(claimed(a), lost=True)
+    late = claimed(a)
+    clock.now += LEASE + 1
+    b = worker("b")
+    last = claimed(b)
+    assert not a.release(late, lost=False, why=Interruption.PREEMPTED)
+    assert b.finish(last, completed())
+    assert store.status("s").interrupted == {"lost": 2, "preempted": 2, "cancelled": 1}
 
 
 @pytest.mark.parametrize("by", ["expiry", "report"])

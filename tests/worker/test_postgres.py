@@ -13,7 +13,7 @@ import pytest
 from hpo.settings import Times
 from hpo.store import Claims
 from tests.postgres import Server
-from tests.support import TESTS, create, definition, kill, open_store, prepared_record
+from tests.support import TESTS, create, definition, kill, open_store, prepared_record, work_off
 
 CODE = """
 import sys; from pathlib import Path; from tests.support import *; from hpo.worker import Supervisor
@@ -96,3 +96,22 @@ def test_a_stopped_server_costs_nothing(address: str, postgres: Server, tmp_path
     trials = store.trials("s")
     assert [trial.state for trial in trials] == ["complete"] * 16
     assert Counter(starts(tmp_path)) == Counter(range(16))
+
+
+def test_a_worker_waits_for_a_database_where_it_is_told_to(address: str, postgres: Server, tmp_path: Path) -> None:
+    """`hpo worker --wait`: a server that is away at the start is waited for; without it that is exit code 4."""
+    store = open_store(address)
+    create(store, definition(budget={"trials": 1}), prepared_record(tmp_path / "cache"))
+    work_off(Claims(store, "s", "worker", Times()))  # nothing is left but to say so
+    folders = ("--artifacts", str(tmp_path / "artifacts"), "--cache", str(tmp_path / "cache"))
+    command = [sys.executable, "-m", "hpo.cli", "worker", "s", "--storage", address, "--allow-mixed", *folders]
+    postgres.stop("fast")
+    try:
+        patient = subprocess.Popen([*command, "--wait", "60"], stderr=subprocess.PIPE, text=True)
+        hasty = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
+    finally:
+        postgres.start()
+    assert hasty.returncode == 4
+    assert "cannot reach the database" in hasty.stderr
+    said = patient.communicate(timeout=60)[1]
+    assert patient.returncode == 0, said

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from hpo import data
 from hpo.child import ChildStartError, ForkServer
 from hpo.errors import DataError, StudyFailedError
+from hpo.settings import SHELF
 from hpo.space import Space, choice, fixed
 from hpo.store import Claim, Claims
 from hpo.trial import Cause, Epoch
@@ -187,6 +189,15 @@ def test_without_the_arrays_a_worker_claims_nothing(bench: Bench, tmp_path: Path
     with pytest.raises(DataError):
         bench.supervisor()
     assert bench.status().counts["running"] == 0
+
+
+def test_arrays_come_from_where_all_workers_can_fetch_them(bench: Bench, tmp_path: Path) -> None:
+    """A machine without the study's data takes the arrays from the artifacts, by their hash, and works."""
+    bench.create(budget={"trials": 1})
+    data.share(bench.record.split_sha256, bench.cache, bench.folder / "artifacts" / SHELF)
+    bench.cache = tmp_path / "empty"
+    assert bench.supervisor().run() == 0
+    assert data.parts(bench.record.split_sha256, bench.cache)
 
 
 def test_children_know_no_database(bench: Bench) -> None:
