@@ -179,6 +179,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=64)
     parser.add_argument("--processes", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=90, help="of each turn against Optuna alone")
+    parser.add_argument("--parts", default="rates,claims,long", help="which of the questions, in this order")
     parser.add_argument("--rounds", type=int, default=32, help="single claims on each length of study")
     parser.add_argument("--minutes", type=float, default=math.inf, help="that the way to all trials may take")
     arguments = parser.parse_args()
@@ -194,26 +195,43 @@ def main() -> None:
 
 def measure(server: Server, arguments: argparse.Namespace) -> None:
     """See the module."""
-    workers, processes, trials = arguments.workers, arguments.processes, arguments.trials
     say(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; optuna {optuna.__version__}; fsync off for both")
+    for part in arguments.parts.split(","):
+        {"rates": rates, "claims": single, "long": long}[part](server, arguments)
+        say(f"load {os.getloadavg()[0]:.1f}")
+
+
+def rates(server: Server, arguments: argparse.Namespace) -> None:
+    """Trials a second, ours and Optuna's in turns."""
+    workers, processes, seconds = arguments.workers, arguments.processes, arguments.seconds
     say(f"trials a second, {workers} workers in {processes} processes against {processes} processes of Optuna alone:")
     ratios = []
     for turn in range(2):
-        ours = fleet(server.database(f"ours{turn}"), 1_000_000, workers, processes, arguments.seconds)
-        theirs = optuna_alone(server.database(f"bare{turn}"), processes, arguments.seconds)
+        ours = fleet(server.database(f"ours{turn}"), 1_000_000, workers, processes, seconds)
+        theirs = optuna_alone(server.database(f"bare{turn}"), processes, seconds)
         ratios.append(summed("ours  ", ours) / summed("Optuna", theirs))
-    say(f"  ratio {ratios[0]:.2f} and {ratios[1]:.2f}; load {os.getloadavg()[0]:.1f}")
+    say(f"  ratio {ratios[0]:.2f} and {ratios[1]:.2f}")
+
+
+def single(server: Server, arguments: argparse.Namespace) -> None:
+    """Claims of a worker alone, and first claims, on studies that were filled and not worked on."""
+    trials = arguments.trials
     addresses = {size: server.database(f"size{size}") for size in sorted({trials // 100, trials // 10, trials})}
     for size, address in addresses.items():
         fill(address, size)
     at_once(1, alone, addresses, arguments.rounds)
     firsts(addresses[trials], trials)
+
+
+def long(server: Server, arguments: argparse.Namespace) -> None:
+    """All trials, or as many as the minutes allow."""
+    workers, trials = arguments.workers, arguments.trials
     say(f"{workers} workers, {trials} trials, at most {arguments.minutes:g} minutes:")
     address = server.database("long")
     with watched(server, address) as most:
-        ended = fleet(address, trials, workers, processes, arguments.minutes * 60)
+        ended = fleet(address, trials, workers, arguments.processes, arguments.minutes * 60)
     summed("ours", ended)
-    say(f"  at most {most['sessions']} sessions on the server; load {os.getloadavg()[0]:.1f}")
+    say(f"  at most {most['sessions']} sessions on the server")
 
 
 def firsts(address: str, trials: int) -> None:
