@@ -28,7 +28,8 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=300)
     parser.add_argument("--stops", type=int, default=20)
     parser.add_argument("--outages", type=int, default=30)
-    parser.add_argument("--trials", type=int, default=1200, help="so many that the storm is over before they are")
+    parser.add_argument("--trials", type=int, default=3000, help="so many that the storm is over before they are")
+    parser.add_argument("--pause", type=float, default=0.7, help="seconds between two faults")
     parser.add_argument("--seed", type=int, default=time.time_ns() % 1_000_000)
     arguments = parser.parse_args()
     found = binaries()
@@ -40,6 +41,7 @@ def main() -> None:
         stops=arguments.stops,
         outages=arguments.outages,
         long_seconds=20.0,
+        pause=arguments.pause,
         seed=arguments.seed,
     )
     say(f"seed {arguments.seed}, load {os.getloadavg()[0]:.1f}")

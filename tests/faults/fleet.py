@@ -118,7 +118,8 @@ class Fleet:
             self.workers[i] = self._start()
         return any(self._code(worker) is None for worker in self.workers)
 
-    def _running(self) -> list[Worker]:
+    def running(self) -> list[Worker]:
+        """The supervisors that are neither dead nor stopped."""
         return [w for w in self.workers if self._code(w) is None and w.stopped_until is None]
 
     def _signal(self, worker: Worker, signum: int) -> None:
@@ -130,7 +131,7 @@ class Fleet:
 
     def kill_supervisor(self) -> None:
         """SIGKILL of a supervisor: its fork server and child have to go by themselves."""
-        worker = self.random.choice(self._running())
+        worker = self.random.choice(self.running())
         worker.hurt = True
         kill(worker.pid)
         self.history["supervisor killed"] += 1
@@ -138,7 +139,7 @@ class Fleet:
     def kill_claiming(self) -> bool:
         """SIGKILL of a supervisor that holds the study's lock at this moment. False when none did within a second."""
         deadline = time.monotonic() + 1.0
-        mine = {worker.pid: worker for worker in self._running()}
+        mine = {worker.pid: worker for worker in self.running()}
         query = text(
             "select application_name from pg_stat_activity join pg_locks using (pid) "
             "where locktype = 'advisory' and granted and datname = current_database()"
@@ -163,7 +164,7 @@ class Fleet:
         return self._kill_below("fork server killed", lambda pid: bool(children(pid)))
 
     def _kill_below(self, what: str, fits: Callable[[int], bool]) -> bool:
-        found = [pid for w in self._running() for pid in children(w.pid) if fits(pid)]
+        found = [pid for w in self.running() for pid in children(w.pid) if fits(pid)]
         if not found:
             return False
         kill(self.random.choice(found))
@@ -172,7 +173,7 @@ class Fleet:
 
     def stop_past_the_lease(self) -> None:
         """SIGSTOP of a supervisor and all below it until others must have taken its trial over; then SIGCONT."""
-        worker = self.random.choice(self._running())
+        worker = self.random.choice(self.running())
         worker.stopped_until = time.monotonic() + LEASE + 2.0
         self._signal(worker, signal.SIGSTOP)
         self.history["stopped past the lease"] += 1

@@ -107,6 +107,10 @@ def rage(server: Server, folder: Path, storm: Storm, say: Callable[[str], None] 
 
 
 def _inject(fleet: Fleet, fault: str, storm: Storm) -> None:
+    while not fleet.running():
+        if not fleet.keep():
+            raise RuntimeError("the study ended before the storm did: give it more trials")
+        time.sleep(0.05)
     match fault:
         case "kill":
             aim = fleet.random.choice([fleet.kill_claiming, fleet.kill_child, fleet.kill_fork_server, None])

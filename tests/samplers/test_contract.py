@@ -8,11 +8,12 @@ from optuna.trial import Trial
 
 from hpo import samplers
 from hpo.search import Spaces, params_of, suggest
+from hpo.settings import Times
 from hpo.space import Float, Int, Space, choice, fixed
 from hpo.store import Claims
 from tests.searching import KINDS, check, new_study
 from tests.study.files import PAGE
-from tests.support import FAST, claimed, definition, open_store, record
+from tests.support import claimed, definition, open_store, record
 
 pytestmark = pytest.mark.usefixtures("quiet")
 
@@ -118,7 +119,7 @@ def test_two_workers_of_a_database_draw_different_trials(name: str, spaces: Spac
     """Two workers, each with a connection of its own, never propose the same trial, whoever asks."""
     study = definition("s", search={"sampler": name}, budget={"trials": 9})
     open_store(tmp_path).create(study, spaces=spaces, data=record(), versions={})
-    workers = [Claims(open_store(tmp_path), "s", worker, FAST) for worker in "ab"]
+    workers = [Claims(open_store(tmp_path), "s", worker, Times()) for worker in "ab"]
     found = [claimed(workers[i % 2 or i // 4]) for i in range(6)]
     assert len({str((claim.family, claim.model, claim.training)) for claim in found}) == 6
 
