@@ -56,26 +56,24 @@ def dashboard(url: str, study: str, trial: str, login: str = "") -> None:
     place = f"{url}/dashboard/studies/{study}"
     for scheme in ("light", "dark"):
         with opened(viewport=SCREEN, color_scheme=scheme) as page:
-            page.goto(f"{place}/note")
-            page.get_by_text("best so far").wait_for()
-            page.screenshot(path=IMAGES / f"dashboard-note-{scheme}.png")
             page.goto(f"{place}/trials?numbers={trial}")
-            for name in ("learning curves", "confusion matrix"):
-                page.get_by_role("img", name=name).scroll_into_view_if_needed()
-            page.get_by_role("img", name="learning curves").evaluate("image => image.scrollIntoView({block: 'end'})")
-            page.wait_for_timeout(1000)
-            page.screenshot(path=IMAGES / f"dashboard-trial-{scheme}.png")
-            page.get_by_role("img", name="confusion matrix").scroll_into_view_if_needed()
-            page.wait_for_timeout(1000)
-            page.screenshot(path=IMAGES / f"dashboard-confusion-{scheme}.png")
-            page.goto(place)
-            page.get_by_text("Cost against score").wait_for()
-            page.get_by_text("Cost against score").evaluate("plot => plot.scrollIntoView({block: 'center'})")
-            page.wait_for_timeout(3000)  # plotly draws when it likes
-            page.screenshot(path=IMAGES / f"dashboard-study-{scheme}.png")
-            if login:
-                page.goto(login)
-                page.screenshot(path=IMAGES / f"dashboard-login-{scheme}.png")
+            top, bottom = (page.get_by_role("img", name=name) for name in ("learning curves", "confusion matrix"))
+            for name, picture in (("trial", top), ("confusion", bottom)):
+                picture.evaluate("image => image.decode().then(() => image.scrollIntoView({block: 'end'}))")
+                page.wait_for_timeout(1000)
+                page.screenshot(path=IMAGES / f"dashboard-{name}-{scheme}.png")
+    with opened(viewport=SCREEN) as page:
+        page.goto(f"{place}/note")
+        page.get_by_text("hpo export").wait_for()
+        page.screenshot(path=IMAGES / "dashboard-note.png")
+        page.goto(place)
+        page.get_by_text("Cost against score").wait_for()
+        page.get_by_text("Cost against score").evaluate("plot => plot.scrollIntoView({block: 'center'})")
+        page.wait_for_timeout(5000)  # plotly draws when it likes
+        page.screenshot(path=IMAGES / "dashboard-study.png")
+        if login:
+            page.goto(login)
+            page.screenshot(path=IMAGES / "dashboard-login.png")
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ def of_study(status: Status, record: StudyRecord, evaluation: Mapping[str, Any] 
             + f", seed {split.seed} `{data.split_sha256[:12]}`",
         ),
         ("budget", ", ".join(_budget(status))),
-        ("best so far", _best(status)),
+        ("best", _best(status)),
         ("ended", _ended(status)),
         ("workers", _workers(status)),
         ("time", f"training {duration(status.seconds['training'])}, overhead {duration(status.seconds['overhead'])}"),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hpo.dashboard.accounts import read_users
-from tests.cli.run import Launched, Run
+from tests.cli.run import Launched, Run, start
 
 USERS = "anna:editor:scrypt$32$8$1$AAAAAAAAAAAAAAAAAAAAAA==$" + "A" * 43 + "=\n"
 
@@ -103,3 +103,12 @@ def test_a_line_for_the_users_file(tmp_path: Path) -> None:
     file.chmod(0o600)
     assert read_users(file)["anna"].role == "editor"
     assert "password" not in done.stdout
+
+
+def test_a_missing_extra_is_named(tmp_path: Path) -> None:
+    """Without gunicorn it says what to install, and is no traceback."""
+    run = start(tmp_path, "dashboard", hide=["gunicorn"])
+    assert run.code == 2
+    assert (
+        "hpo dashboard needs gunicorn, which is not installed. Install it with: pip install 'hpo[dashboard]'" in run.err
+    )
