@@ -14,10 +14,13 @@ if TYPE_CHECKING:
     from hpo.dashboard.accounts import Role
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
+_EXAMPLES = """hpo dashboard
+  hpo dashboard --make-user anna --role editor >> users; chmod 600 users
+  hpo dashboard --host 0.0.0.0 --users-file users --certfile cert.pem --keyfile key.pem"""
 _ROLE = click.Choice(["viewer", "editor"])
 
 
-@click.command(epilog=example("hpo dashboard"))
+@click.command(epilog=example(_EXAMPLES))
 @option("--host", default="127.0.0.1", show_default=True, help="Address to listen at; others than loopback need users.")
 @option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0 takes a free one.")
 @option("--users-file", type=_FILE, help="File with a line for each user; --make-user prints one.")
@@ -56,14 +59,10 @@ def dashboard(
     artifacts: Path,
     storage: str,
 ) -> None:
-    r"""Shows studies in a browser: Optuna Dashboard, with curves, matrices and notes of hpo, behind a login.
+    """Shows studies in a browser: Optuna Dashboard, with curves, matrices and notes of hpo, behind a login.
 
-    On this machine everybody may look. Other addresses need users:
-
-    \b
-      hpo dashboard --make-user anna --role editor >> users
-      chmod 600 users
-      hpo dashboard --host 0.0.0.0 --users-file users
+    On this machine everybody may look. Where others can reach it, users have to log in: a viewer looks, an editor
+    writes notes. Nobody deletes, renames or changes what workers need.
     """
     if make_user is not None:
         click.echo(_user_line(make_user, role))
