@@ -7,7 +7,6 @@ run in UTC, with time limits, so that one that stands still stops nobody for lon
 import contextlib
 import logging
 import os
-import random
 import socket
 import threading
 import time
@@ -18,7 +17,7 @@ from typing import Any
 import optuna
 from sqlalchemy import ColumnElement, Connection, Double, Engine, cast, create_engine, extract, func, inspect, text
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from hpo.errors import MissingExtra, StorageError, reason
 from hpo.store.lock import FOR_SECONDS, LEAVING_SECONDS, REPORT_SECONDS, LockLostError
@@ -35,8 +34,10 @@ SESSION = {
     "lock_timeout": "30s",
     "idle_in_transaction_session_timeout": "30s",
 }
-# The session that holds a lock runs no statement meanwhile. If its process stands still, the server ends it.
-LOCK_SESSION = {"timezone": "UTC", "statement_timeout": "30s", "idle_session_timeout": "120s"}
+# The session that holds a lock runs no statement meanwhile. If its process stands still, the server ends it. Who waits
+# looks up every few seconds, to hear whether it shall go on.
+LOCK_SESSION = {"timezone": "UTC", "statement_timeout": "30s", "lock_timeout": "2s", "idle_session_timeout": "120s"}
+LOCK_NOT_AVAILABLE = "55P03"  # what the server says after lock_timeout
 NAMESPACE = 0x68706F  # "hpo": the first half of our advisory locks' keys
 
 
@@ -152,8 +153,8 @@ class AdvisoryLock:
         self._take_turn(give_up)
         try:
             with self._engine.connect() as connection:
-                self._acquire(connection, give_up)
                 try:
+                    self._acquire(connection, give_up)
                     yield lambda: self._check(connection)
                 finally:
                     self._release(connection)
@@ -176,7 +177,7 @@ class AdvisoryLock:
     def _acquire(self, connection: Connection, give_up: threading.Event | None) -> None:
         began = time.monotonic()
         reported = False
-        while not connection.execute(text("select pg_try_advisory_lock(:space, :key)"), self._key).scalar_one():
+        while not self._granted(connection):
             waited = time.monotonic() - began
             if waited > self._patience(give_up):
                 raise StorageError(
@@ -185,8 +186,16 @@ class AdvisoryLock:
             if waited > REPORT_SECONDS and not reported:
                 reported = True
                 log.warning("the lock %s is held for %.0f s by %s", self._name, waited, self._holder(connection))
-            # the longer the queue, the less often each asks: the holder needs the processors more than they do
-            time.sleep(random.uniform(0.5, 1.0) * min(max(waited / 8, 0.01), 0.2))
+
+    def _granted(self, connection: Connection) -> bool:
+        """Waits in the server's queue, where nobody asks again and again and who came first is served first."""
+        try:
+            connection.execute(text("select pg_advisory_lock(:space, :key)"), self._key)
+        except OperationalError as error:
+            if getattr(error.orig, "sqlstate", None) != LOCK_NOT_AVAILABLE:
+                raise
+            return False
+        return True
 
     def _holder(self, connection: Connection) -> str:
         row = connection.execute(
@@ -208,6 +217,7 @@ class AdvisoryLock:
 
     def _release(self, connection: Connection) -> None:
         with contextlib.suppress(SQLAlchemyError):  # a session that ended has given its lock back
-            if connection.execute(text("select pg_advisory_unlock(:space, :key)"), self._key).scalar_one():
-                return
+            # all: a wait that ended in the moment of the grant has left it held, and the next grant counts it twice
+            connection.execute(text("select pg_advisory_unlock_all()"))
+            return
         connection.invalidate()

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import create_engine, text
 
 from hpo import search
 from hpo.errors import StorageError
@@ -142,6 +142,7 @@ def test_sigstop_inside_the_claim_is_reported_and_harmless(
     code = """
     suggest = search.suggest
     def stand(*a):
+        search.suggest = suggest  # stands still once
         print("stopping", flush=True)
         os.kill(os.getpid(), signal.SIGSTOP)
         return suggest(*a)
@@ -197,16 +198,21 @@ def test_a_session_that_ended_has_lost_its_lock(postgres: Server) -> None:
 
 def test_the_holder_of_a_lock_is_named(postgres: Server) -> None:
     """Whoever waits in vain learns which session stands in the way."""
-    store = open_store(postgres.database(f"t{uuid.uuid4().hex}"))
-    impatient = AdvisoryLock(
-        store.rdb.engine.execution_options(isolation_level="AUTOCOMMIT"), "s.lock", for_seconds=0.2
+    address = postgres.database(f"t{uuid.uuid4().hex}")
+    store = open_store(address)
+    engine = create_engine(
+        address.replace("postgresql://", "postgresql+psycopg://"),
+        isolation_level="AUTOCOMMIT",
+        connect_args={"options": "-c lock_timeout=200ms"},
     )
+    impatient = AdvisoryLock(engine, "s.lock", for_seconds=0.2)
     with (
         store.lock("s").hold(),
         pytest.raises(StorageError, match=r"held for over 0 s by session \d+ of hpo \S+ \d+ from 127\.0\.0\.1"),
         impatient.hold(),
     ):
         pass
+    engine.dispose()
 
 
 def test_slots_wait_for_the_lock_in_one_session(postgres: Server) -> None:
@@ -222,7 +228,7 @@ def test_slots_wait_for_the_lock_in_one_session(postgres: Server) -> None:
                 waiting[0].result(timeout=0.5)
             with other.rdb.engine.begin() as connection:
                 query = "select count(*) from pg_stat_activity where datname = current_database() and query like :asks"
-                sessions = connection.execute(text(query), {"asks": "select pg_try_advisory_lock%"}).scalar_one()
+                sessions = connection.execute(text(query), {"asks": "select pg_advisory_lock%"}).scalar_one()
         assert sorted(slot.result().number for slot in waiting) == list(range(8))
     assert sessions == 2  # who holds it, and one that waits
 
