@@ -102,6 +102,11 @@ def fake_server() -> ForkServer:
     return ForkServer([sys.executable, str(TESTS / "fake_server.py")])
 
 
+def every_epoch() -> ForkServer:
+    """The real one, whose trainings write a checkpoint after every epoch; see faults/every_epoch.py."""
+    return ForkServer([sys.executable, "-m", "tests.faults.every_epoch"])
+
+
 def alive(pid: int) -> bool:
     """Whether a process runs (one that ended and was not waited for does not)."""
     with contextlib.suppress(OSError, IndexError):

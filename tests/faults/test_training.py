@@ -47,7 +47,7 @@ def test_five_kills_cost_at_most_an_epoch_each(postgres: Server, tmp_path: Path)
     study = definition(budget={"trials": TRIALS, "retries": 100}, train=train)
     store.create(study, spaces={"lstm": SPACE}, data=prepared_record(tmp_path / "cache"), versions={})
     watch(address)
-    fleet = Fleet(address, postgres, tmp_path, 2, children="None")
+    fleet = Fleet(address, postgres, tmp_path, 2, children="every_epoch()")
     try:
         for kill in (
             fleet.kill_child,
