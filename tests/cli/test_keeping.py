@@ -70,7 +70,7 @@ def test_a_look_at_a_deletion(place: Place) -> None:
     assert "2 trials, 20 B of files" in said.err
     found = place.call("delete", "old", "--dry-run", "--json").json()
     assert found["studies"] == ["old"]
-    assert found["rows"] == {"studies": 1, "trials": 2, "workers": 1, "evaluations": 0, "priors": 0}
+    assert found["rows"] == {"studies": 1, "trials": 2, "workers": 1, "evaluations": 0, "priors": 0, "notices": 0}
     assert (found["folders"], found["bytes"], found["deleted"]) == ([str(place.artifacts / "old")], 20, False)
     assert place.contents() == before
     assert place.call("status", "old").code == 0
