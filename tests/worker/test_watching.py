@@ -165,7 +165,7 @@ def test_looks_cost_the_same_however_long_the_study_is(tmp_path: Path) -> None:
     with statements(store) as after:
         assert eyes.look().news == ()
     assert len(after) <= len(before) <= 25
-    assert max(after) <= max(before) <= 4
+    assert max(after) <= max(before) <= 10  # two trials, each asked for in five tables
     claims.report(running, epoch(0, 0.5))
     claims.report(running, epoch(1, 0.75))
     (seen,) = eyes.look().status.running
