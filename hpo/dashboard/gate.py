@@ -73,6 +73,7 @@ class Gate:
             "page": self._page,
             "look": lambda request, *_: house.look(request),
             "meta": lambda request, *_: house.meta(request),
+            "studies": lambda request, *_: house.studies(request),
             "study": lambda request, *_: house.study(request),
             "picture": lambda request, *_: house.picture(request),
             "file": lambda request, *_: house.file(request),

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import optuna_dashboard
 
 from hpo.dashboard import files, headers, notes
-from hpo.dashboard.study import View
+from hpo.dashboard.study import FRESH_SECONDS, View
 from hpo.dashboard.wire import JSON, Answer, App, Refused, Request, as_json, call, raw, whole
 from hpo.errors import UsageError
 from hpo.store import Store
@@ -29,12 +30,21 @@ class House:
         reader: opens the database so that it refuses every change.
         writer: opens it for an editor's change; called once, at the first one.
         artifacts: root of all trials' files.
+        clock: monotonic seconds.
     """
 
-    def __init__(self, reader: Callable[[], Store], writer: Callable[[], Store], artifacts: Path) -> None:
+    def __init__(
+        self,
+        reader: Callable[[], Store],
+        writer: Callable[[], Store],
+        artifacts: Path,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._open_reader = reader
         self._open_writer = writer
         self._artifacts = artifacts
+        self._clock = clock
+        self._list: tuple[float, bytes] | None = None  # until when it may be shown again
         self._writing: App | None = None
         self._writer: Store | None = None
         self._lock = threading.Lock()
@@ -63,6 +73,16 @@ class House:
         """What the front-end offers: the files of trials are shown, though not by Optuna Dashboard."""
         answer = self.look(request)
         return as_json(answer.status, json.loads(whole(answer)) | {"artifact_is_available": True})
+
+    def studies(self, request: Request) -> Answer:
+        """The list of studies, the same for everybody; every open page asks for it again and again."""
+        with self._lock:
+            if self._list is None or self._clock() >= self._list[0]:
+                answer = self.look(request)
+                if answer.status != 200:
+                    return answer
+                self._list = (self._clock() + FRESH_SECONDS, whole(answer))
+            return raw(200, self._list[1], JSON)
 
     def study(self, request: Request) -> Answer:
         """A study with its trials, in Optuna Dashboard's words and ours."""

@@ -7,7 +7,19 @@ from typing import Literal
 from hpo.dashboard.wire import SAFE, Refused, Request
 
 Action = Literal[
-    "login page", "login", "logout", "script", "page", "look", "meta", "study", "picture", "file", "note", "attributes"
+    "login page",
+    "login",
+    "logout",
+    "script",
+    "page",
+    "look",
+    "meta",
+    "studies",
+    "study",
+    "picture",
+    "file",
+    "note",
+    "attributes",
 ]
 Who = Literal["anybody", "viewer", "editor"]
 
@@ -40,7 +52,7 @@ ROUTES = (
     Route("GET", r"/|/dashboard(/[A-Za-z0-9/_-]*)?", "page"),
     Route("GET", r"/favicon\.ico|/static/[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)+", "look"),
     Route("GET", r"/api/meta", "meta"),
-    Route("GET", r"/api/studies", "look"),
+    Route("GET", r"/api/studies", "studies"),
     Route("GET", _STUDY, "study"),
     Route("GET", rf"{_STUDY}/param_importances|{_STUDY}/plot/[a-z_]+|/csv/\d{{1,9}}", "look"),
     Route("GET", r"/hpo/\d{1,9}/\d{1,9}/[a-z]+\.svg", "picture"),

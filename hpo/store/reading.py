@@ -4,6 +4,7 @@ Optuna's own reading makes an object of every row of six tables and parses the r
 anew, which on a study of 10,000 trials is most of a worker's first claim, in time and in memory (docs/scaling.md).
 """
 
+import contextlib
 import json
 import math
 import sys
@@ -80,7 +81,10 @@ class Reading(optuna.storages.RDBStorage):
         Raises:
             KeyError: there is none.
         """
-        with self.engine.begin() as connection:
+        session = self.scoped_session()
+        # Optuna asks from within its own transactions too: on SQLite another one would wait for that one's end
+        within = contextlib.nullcontext(session.connection()) if session.in_transaction() else self.engine.begin()
+        with within as connection:
             rows = connection.execute(select(_trials).where(_trials.c.trial_id == trial_id)).all()
             for trial in _whole(connection, rows):
                 return trial

@@ -69,6 +69,17 @@ class Cache(_CachedStorage):
         self._seen: dict[int, _Study] = {}
         self._asking = threading.local()
 
+    def __getstate__(self) -> dict[Any, Any]:
+        """As Optuna's: what belongs to the threads of one process stays there."""
+        state = super().__getstate__()
+        del state["_asking"]
+        return state
+
+    def __setstate__(self, state: dict[Any, Any]) -> None:
+        """As Optuna's."""
+        super().__setstate__(state)
+        self._asking = threading.local()
+
     @contextlib.contextmanager
     def asking(self) -> Iterator[None]:
         """While this thread has a trial proposed: nothing is read again, and what is proposed is written at the end.

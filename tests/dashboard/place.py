@@ -109,7 +109,7 @@ def users_file(folder: Path) -> Path:
 def open_place(folder: Path, *, login: bool = True, anonymous: Role = "viewer", proxy: str = "") -> Place:
     """The dashboard of a folder."""
     url, clock = f"sqlite:///{folder / 'hpo.db'}", Clock()
-    house = House(lambda: Store(url, read_only=True), lambda: Store(url), folder / "artifacts")
+    house = House(lambda: Store(url, read_only=True), lambda: Store(url), folder / "artifacts", clock)
     gate = at_the_door(folder, house, clock, login=login, anonymous=anonymous, proxy=proxy)
     return Place(folder, gate, house, clock)
 

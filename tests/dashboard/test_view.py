@@ -35,6 +35,18 @@ def test_optuna_dashboards_words_stay(place: Place, optuna: Client) -> None:
     assert ours["objective_names"] == ["accuracy"]
 
 
+def test_the_list_of_studies_is_read_once_for_all_who_look(place: Place) -> None:
+    """A new study stands in the list two seconds later at most, and the database is not asked at each look before."""
+    client = place.client("vera")
+    before = client.get("/api/studies").json
+    with Store(f"sqlite:///{place.folder / 'hpo.db'}") as store:
+        create(store, definition(name="new"), record())
+    assert client.get("/api/studies").json == before
+    place.clock.now += 2.0
+    names = [study["study_name"] for study in client.get("/api/studies").json["study_summaries"]]
+    assert names == [*(study["study_name"] for study in before["study_summaries"]), "new"]
+
+
 def test_a_study_has_a_note_that_keeps_itself_current(place: Place) -> None:
     """Data, split, budget, best, ends by cause, workers, evaluation and what to do next; a trial later it says so."""
     client = place.client("vera")
