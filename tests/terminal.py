@@ -54,7 +54,8 @@ class Terminal:
         deadline = time.monotonic() + seconds
         while not wanted("\n".join(lines := self.screen())):
             if time.monotonic() > deadline:
-                raise TimeoutError("\n".join(lines))
+                window = self._run("list-panes", "-F", "#{pane_width}x#{pane_height}, another screen: #{alternate_on}")
+                raise TimeoutError("\n".join([window.strip(), *lines]))
             time.sleep(0.05)
         return lines
 
