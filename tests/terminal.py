@@ -21,7 +21,9 @@ class Terminal:
     def __init__(self, folder: Path, columns: int, rows: int, **environment: str) -> None:
         self._tmux = ["tmux", "-L", f"hpo-{uuid.uuid4().hex}", "-f", "/dev/null"]
         size = ["-x", str(columns), "-y", str(rows)]
-        env = {**os.environ, "LC_ALL": "C.UTF-8", **environment}
+        # pytest-xdist exports the width of its own terminal, and programs would believe that
+        inherited = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+        env = {**inherited, "LC_ALL": "C.UTF-8", **environment}
         shell = "env PS1='ready> ' bash --norc --noprofile"  # a prompt that no program prints
         subprocess.run([*self._tmux, "new-session", "-d", *size, shell], cwd=folder, env=env, check=True)
 
