@@ -1,10 +1,11 @@
-"""How results are written for other programs: plain values in, text out. Knows neither studies nor trials."""
+"""How results are written for other programs, and files of ours are read again. Knows neither studies nor trials."""
 
 import csv
 import io
 import json
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 # What opens a formula in a spreadsheet, where text from somebody else's file would then be run.
@@ -39,6 +40,15 @@ def size(number: int) -> str:
 def to_json(value: Any, *, indent: int | None = 2) -> str:
     """Indented JSON, or on one line with `indent` None; numbers that are none become null."""
     return json.dumps(finite(value), indent=indent, ensure_ascii=False, allow_nan=False)
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """The JSON object in a file; None where there is none, or none that can be read."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return value if isinstance(value, dict) else None
 
 
 def to_toml(value: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any, TypeVar
 
-from hpo.plots import DAY, Axis, Figure, Points, focus, plotly
+from hpo.plots import DAY, Axis, Figure, Mark, Points, focus, plotly
 from hpo.render import duration
 from hpo.scores import OBJECTIVES
 from hpo.store import Evaluation, StudyRecord, TrialRecord
@@ -46,7 +46,7 @@ def _cost(record: StudyRecord, ended: Sequence[TrialRecord]) -> Figure | None:
     if not known:
         return None
     low, high, _ = focus([trial.value or 0.0 for trial in known], OBJECTIVES[metric])
-    looks = (("complete", "blue", "circle"), ("pruned", "orange", "square"))
+    looks: tuple[tuple[str, str, Mark], ...] = (("complete", "blue", "circle"), ("pruned", "orange", "square"))
     layers = []
     for state, color, mark in looks:
         those = _thinned([trial for trial in known if trial.state == state])
@@ -56,7 +56,7 @@ def _cost(record: StudyRecord, ended: Sequence[TrialRecord]) -> Figure | None:
                 y=tuple(trial.value or 0.0 for trial in those),
                 name=state,
                 color=color,
-                mark="circle" if mark == "circle" else "square",
+                mark=mark,
                 hover=tuple(_hover(trial, metric) for trial in those),
             )
         )

@@ -1,6 +1,5 @@
 """A trial's files, and the pictures that are drawn from them when somebody looks. Knows no database."""
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,6 +9,7 @@ from hpo.curves import CURVES, REPORT
 from hpo.dashboard import headers
 from hpo.dashboard.sheet import sheet
 from hpo.dashboard.wire import Answer
+from hpo.formats import read_json
 from hpo.plots import Figure
 from hpo.plots.scores import by_class, by_group, confusion
 from hpo.plots.training import curves
@@ -98,7 +98,7 @@ def picture(place: Path, name: str, of: str) -> str | None:
     """
     if name not in PICTURES:
         return None
-    value = _read(place / PICTURES[name][1])
+    value = read_json(place / PICTURES[name][1])
     figures = [] if value is None else _figures(name, value, place, of)
     return sheet(figures) if figures else None
 
@@ -107,7 +107,7 @@ def _figures(name: str, value: Mapping[str, Any], place: Path, of: str) -> list[
     windows = f"the validation windows of {of}"
     match name:
         case "curves.svg":
-            report = _read(place / REPORT) or {}
+            report = read_json(place / REPORT) or {}
             return curves(value["folds"], key="curves", of=of, best_epochs=report.get("best_epochs", ()))
         case "confusion.svg":
             return [confusion(value["classes"], value["confusion_matrix"], key="confusion", of=windows)]
@@ -116,11 +116,3 @@ def _figures(name: str, value: Mapping[str, Any], place: Path, of: str) -> list[
     groups = dict(list((value["per_group"] or {}).items())[:MOST_GROUPS])
     metric = value["metric"]
     return [by_group(groups, metric, key="groups", of=windows, mean=value["metrics"].get(metric))] if groups else []
-
-
-def _read(file: Path) -> Mapping[str, Any] | None:
-    try:
-        value = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError):
-        return None
-    return value if isinstance(value, dict) else None

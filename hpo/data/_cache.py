@@ -21,6 +21,7 @@ import numpy as np
 
 from hpo.data._dataset import Part
 from hpo.errors import DataError
+from hpo.formats import read_json
 
 META = "meta.json"
 FORMAT = 2
@@ -171,15 +172,6 @@ def write_json(path: Path, value: Json) -> None:
         os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)
-
-
-def read_json(path: Path) -> Json | None:
-    """The object in `path`; None where there is none, or none that can be read."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return value if isinstance(value, dict) else None
 
 
 def damage(entry: Path) -> list[str]:

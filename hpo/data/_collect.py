@@ -7,6 +7,7 @@ from collections.abc import Iterator, Set
 from pathlib import Path
 
 from hpo.data import _cache
+from hpo.formats import read_json
 
 # A file that a process is still writing is younger than this.
 STALE_SECONDS = 3600.0
@@ -27,7 +28,7 @@ def unused(cache: Path, keep: Set[str]) -> Iterator[tuple[str, Path]]:
             elif _HALF.fullmatch(entry.name) and time.time() - entry.stat().st_mtime > STALE_SECONDS:
                 yield "half-written", entry
     for note in sorted((cache / "parsed").glob("*.json")):
-        known = _cache.read_json(note)
+        known = read_json(note)
         if known is None or known.get("sha256") not in keep:
             yield "note on raw files", note
 

@@ -12,6 +12,7 @@ from hpo.data._dataset import Dataset, Part, class_counts
 from hpo.data._lengths import lengths
 from hpo.data._source import SourceOptions, get, read
 from hpo.errors import DataError
+from hpo.formats import read_json
 
 # Part of the key under which a parsed file is remembered: raise it when a source reads the same file differently.
 PARSER = 1
@@ -150,7 +151,7 @@ def cached(cache: Path) -> list[Cached]:
 
 def _look_up(cache: Path, record: Path) -> Loaded | None:
     """What the record speaks of; None where it is not there, or not whole."""
-    known = _cache.read_json(record)
+    known = read_json(record)
     if known is None or not _cache.is_sha256(known.get("sha256")):
         return None
     entry = cache / "data" / known["sha256"]

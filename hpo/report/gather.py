@@ -3,7 +3,6 @@
 Nothing is written. Names of users and machines stay behind unless they are asked for: a report is handed on.
 """
 
-import json
 import math
 import statistics
 import warnings
@@ -18,6 +17,7 @@ from hpo.curves import CURVES, REPORT
 from hpo.errors import StorageError
 from hpo.evaluated import without_names
 from hpo.evaluation.flow import with_openings
+from hpo.formats import read_json
 from hpo.redact import scrub
 from hpo.search import params_of
 from hpo.space import Params
@@ -245,14 +245,6 @@ def _importances(study: optuna.Study, completed: int) -> dict[str, float]:
 
 
 def _files(folder: Path) -> Files:
-    curves, report = _json(folder / CURVES), _json(folder / REPORT)
+    """What is there: a report says what is known."""
+    curves, report = read_json(folder / CURVES), read_json(folder / REPORT)
     return Files(folds=None if curves is None else curves["folds"], report=report)
-
-
-def _json(path: Path) -> dict[str, Any] | None:
-    """What a file of a trial holds; None where there is none, or it is damaged: a report says what is known."""
-    try:
-        found: dict[str, Any] = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return None
-    return found

@@ -37,11 +37,8 @@ def timeline(found: Found) -> Figure | None:
     shown = begun[-MOST_TRIALS:]
     start = min(one.began or math.inf for one in shown)
     rows = _rows(shown, found.now)
-    unit, word = (
-        (3600.0, "hours")
-        if _end(max(shown, key=lambda o: _end(o, found.now)), found.now) - start > 7200
-        else (60.0, "minutes")
-    )
+    last = max(_end(one, found.now) for one in shown)
+    unit, word = (3600.0, "hours") if last - start > 7200 else (60.0, "minutes")
     names = list(dict.fromkeys(row for row, _ in rows.values()))
     order = [(name, slot) for name in names for slot in range(1 + max(s for row, s in rows.values() if row == name))]
     place = {row: float(i) for i, row in enumerate(order)}

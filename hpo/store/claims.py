@@ -141,7 +141,9 @@ class Claims:
                     self._endings.end_lost(number, before, Cause.POISON, losses)
                     ended += 1
                     continue
-                return self._give_out(self._proposals.reattach(number), rows, seen, losses, still_held)
+                trial = self._proposals.reattach(number)
+                suggestion = search.suggest(trial, self._record.spaces)
+                return self._give_out(trial, suggestion, rows, seen, losses, still_held)
             if budget.trials is not None and ended + open_trials >= budget.trials:
                 return self._no_more(budget.trials, ended)
             if self._record.definition.sibling and not seen.of(State.WAITING):
@@ -153,8 +155,8 @@ class Claims:
             still_held()
             with self._store.storage.asking():
                 trial = self._proposals.ask(seen, rows)
-                search.suggest(trial, self._record.spaces)
-            return self._give_out(trial, rows, seen, 0, still_held)
+                suggestion = search.suggest(trial, self._record.spaces)
+            return self._give_out(trial, suggestion, rows, seen, 0, still_held)
 
     def _no_more(self, budget: int, ended: int) -> Idle | Over:
         return Over(reason="trials") if ended >= budget else Idle()
@@ -186,6 +188,7 @@ class Claims:
     def _give_out(
         self,
         trial: optuna.trial.Trial,
+        suggestion: search.Suggestion,
         rows: dict[int, Row],
         seen: Seen,
         losses: int,
@@ -193,7 +196,6 @@ class Claims:
     ) -> Claim | None:
         """Leases a trial to this worker, unless it repeats another one: then that one answers, and there is None."""
         row = rows.get(trial.number)
-        suggestion = search.suggest(trial, self._record.spaces)
         fresh = row is None or row["same_as"] is not None
         if fresh and self._record.definition.search.duplicates == "skip":
             other = self._duplicates.twin(trial, seen, rows)
