@@ -73,7 +73,7 @@ class Gate:
             "page": self._page,
             "look": lambda request, *_: house.look(request),
             "meta": lambda request, *_: house.meta(request),
-            "studies": lambda request, *_: house.studies(request),
+            "studies": lambda *_: house.studies(),
             "study": lambda request, *_: house.study(request),
             "picture": lambda request, *_: house.picture(request),
             "file": lambda request, *_: house.file(request),

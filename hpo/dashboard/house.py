@@ -2,19 +2,21 @@
 
 import json
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from wsgiref.util import setup_testing_defaults
 
 import optuna_dashboard
 
 from hpo.dashboard import files, headers, notes
+from hpo.dashboard.fresh import Fresh
 from hpo.dashboard.study import FRESH_SECONDS, View
-from hpo.dashboard.wire import JSON, Answer, App, Refused, Request, as_json, call, raw, whole
+from hpo.dashboard.wire import JSON, Answer, App, Environ, Refused, Request, as_json, call, raw, whole
 from hpo.errors import UsageError
 from hpo.store import Store
 
+IDLE_SECONDS = 60.0  # after which the list of studies is not read any more; an open page asks every ten
 LONGEST_NOTE = 50_000  # characters
 LONGEST_ATTRIBUTE = 2_000
 # Attributes of trials that hpo writes, and its workers read.
@@ -30,7 +32,7 @@ class House:
         reader: opens the database so that it refuses every change.
         writer: opens it for an editor's change; called once, at the first one.
         artifacts: root of all trials' files.
-        clock: monotonic seconds.
+        wait: how the list of studies waits until it is read again (see `Fresh`).
     """
 
     def __init__(
@@ -38,13 +40,12 @@ class House:
         reader: Callable[[], Store],
         writer: Callable[[], Store],
         artifacts: Path,
-        clock: Callable[[], float] = time.monotonic,
+        wait: Callable[[float], bool] | None = None,
     ) -> None:
         self._open_reader = reader
         self._open_writer = writer
         self._artifacts = artifacts
-        self._clock = clock
-        self._list: tuple[float, bytes] | None = None  # until when it may be shown again
+        self._list = Fresh(self._listed, every=FRESH_SECONDS, idle=IDLE_SECONDS, wait=wait)
         self._writing: App | None = None
         self._writer: Store | None = None
         self._lock = threading.Lock()
@@ -57,6 +58,7 @@ class House:
 
     def close(self) -> None:
         """Gives the connections back."""
+        self._list.close()
         self._store.close()
         if self._writer is not None:
             self._writer.close()
@@ -74,16 +76,19 @@ class House:
         answer = self.look(request)
         return as_json(answer.status, json.loads(whole(answer)) | {"artifact_is_available": True})
 
-    def studies(self, request: Request) -> Answer:
+    def studies(self) -> Answer:
         """The list of studies, the same for everybody; every open page asks for it again and again."""
-        known = self._list
-        if known is None or self._clock() >= known[0]:
-            answer = self.look(request)
-            if answer.status != 200:
-                return answer
-            # no lock: two who look at once may both read it, and a slow database holds up nobody else
-            known = self._list = (self._clock() + FRESH_SECONDS, whole(answer))
-        return raw(200, known[1], JSON)
+        return raw(200, self._list.get(), JSON)
+
+    def _listed(self) -> bytes:
+        """The list as Optuna Dashboard says it, whoever asks for it."""
+        environ: Environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/api/studies", "QUERY_STRING": ""}
+        setup_testing_defaults(environ)
+        answer = call(self._reading, environ)
+        content = whole(answer)
+        if answer.status != 200:
+            raise Refused(503, "the database is away, or cannot be read by the address that this dashboard has")
+        return content
 
     def study(self, request: Request) -> Answer:
         """A study with its trials, in Optuna Dashboard's words and ours."""

@@ -3,6 +3,7 @@
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
+from queue import Queue
 from typing import Any
 
 import numpy as np
@@ -98,6 +99,30 @@ class Place:
         return client
 
 
+class Stepped:
+    """Time that passes when a test says so. The thread waits in `wait`; `step` lets it read once more."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.waits: Queue[float] = Queue()
+        self._go: Queue[bool] = Queue()
+
+    def clock(self) -> float:
+        """Seconds."""
+        return self.now
+
+    def wait(self, seconds: float) -> bool:
+        """What the thread does between two readings."""
+        self.waits.put(seconds)
+        return self._go.get(timeout=30)
+
+    def step(self, seconds: float = 2.0, *, gone: bool = False) -> None:
+        """Ends the wait that the thread is in, this much later."""
+        assert self.waits.get(timeout=30) == 2.0
+        self.now += seconds
+        self._go.put(gone)
+
+
 def users_file(folder: Path) -> Path:
     """A file with `USERS`."""
     file = folder / "users"
@@ -109,7 +134,7 @@ def users_file(folder: Path) -> Path:
 def open_place(folder: Path, *, login: bool = True, anonymous: Role = "viewer", proxy: str = "") -> Place:
     """The dashboard of a folder."""
     url, clock = f"sqlite:///{folder / 'hpo.db'}", Clock()
-    house = House(lambda: Store(url, read_only=True), lambda: Store(url), folder / "artifacts", clock)
+    house = House(lambda: Store(url, read_only=True), lambda: Store(url), folder / "artifacts")
     gate = at_the_door(folder, house, clock, login=login, anonymous=anonymous, proxy=proxy)
     return Place(folder, gate, house, clock)
 
