@@ -23,6 +23,7 @@ Draws = NDArray[np.float64]
 
 DRAWS = 2000
 TAIL = (1 - LEVEL) / 2
+SAME = 1e-9  # scores that differ by less are equal but for rounding
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Interval:
     """Where the true value lies in 95 % of such evaluations.
 
     Attributes:
-        low, high: None where nothing can be said: a single group, a single window.
+        low, high: None where nothing can be said: a single group, a single window, people who all have the same score.
         over: what was drawn: "groups" or "windows".
         units: how many of these there are. seeds: how many trained models.
     """
@@ -62,6 +63,7 @@ class Resampled:
         draws: int = DRAWS,
         seed: int = 0,
     ) -> None:
+        self._metric = metric
         self._most = math.inf if metric == "loss" else 1.0
         self._over = "windows" if groups is None else "groups"
         self._units = len(y) if groups is None else len(np.unique(groups))
@@ -89,12 +91,27 @@ class Resampled:
         seeds = max(self._seeds[name] for name in names)
         if self._units < 2 or len(usable) < len(draws) / 2:
             return Interval(None, None, self._over, self._units, seeds)
+        middle = float(self._scores[names[0]].mean()) - sum(float(self._scores[name].mean()) for name in names[1:])
+        least, most = (0.0, self._most) if len(names) == 1 else (-self._most, self._most)
+        if np.ptp(usable) < SAME:
+            aside = self._unseen()
+            if aside is None:
+                return Interval(None, None, self._over, self._units, seeds)
+            return Interval(max(middle - aside, least), min(middle + aside, most), self._over, self._units, seeds)
         by_seeds = [(float(self._scores[n].var(ddof=1)), self._seeds[n]) for n in names if self._seeds[n] > 1]
         stretch = _stretch(_freedom(float(usable.var(ddof=1)), by_seeds, self._units))
-        middle = float(self._scores[names[0]].mean()) - sum(float(self._scores[name].mean()) for name in names[1:])
         low, high = (middle + stretch * (end - middle) for end in np.quantile(usable, [TAIL, 1 - TAIL]))
-        least, most = (0.0, self._most) if len(names) == 1 else (-self._most, self._most)
         return Interval(max(float(low), least), min(float(high), most), self._over, self._units, seeds)
+
+    def _unseen(self) -> float | None:
+        """How far the truth may be where every draw says the same; None where that is not known.
+
+        No mistake among n windows, or no window on which two predictors differ, leaves room for some all the same: for
+        a share of 1 - 0.025^(1/n) by Clopper and Pearson (1934), "The Use of Confidence or Fiducial Limits".
+        """
+        if self._over != "windows" or self._metric != "accuracy":
+            return None
+        return float(1 - TAIL ** (1 / self._units))
 
 
 def _windows(rng: np.random.Generator, y: Labels, groups: Labels | None, draws: int) -> Iterator[NDArray[np.intp]]:

@@ -161,6 +161,8 @@ def _difference(row: Report) -> str:
 
 
 def _off(optimism: float) -> str:
+    if round(abs(optimism), 4) == 0:
+        return "neither too good nor too modest"
     return f"{abs(optimism):.4f} {'too good' if optimism > 0 else 'too modest'}"
 
 

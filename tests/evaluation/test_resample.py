@@ -30,13 +30,13 @@ def test_the_interval_covers_the_truth(groups: int, between: float) -> None:
     """In about 95 of 100 such evaluations, even of very few people: plain percentiles would in 83 and in 91."""
     y = np.ones(groups * WINDOWS, dtype=np.int64)
     people = np.repeat(np.arange(groups), WINDOWS)
-    hits = 0
-    for models in worlds(groups, 3, between, 150):
-        found = Resampled(y, people, {"m": models}, "accuracy", draws=100).mean("m")
-        assert found.low is not None
-        assert found.high is not None
-        hits += found.low <= 0.7 <= found.high
-    assert 0.9 <= hits / 150 <= 0.98
+    found = [
+        Resampled(y, people, {"m": models}, "accuracy", draws=100).mean("m")
+        for models in worlds(groups, 3, between, 150)
+    ]
+    told = [(i.low, i.high) for i in found if i.low is not None and i.high is not None]
+    assert len(told) >= 148, "people who all have the same score are rare"
+    assert 0.9 <= np.mean([low <= 0.7 <= high for low, high in told]) <= 0.98
 
 
 def test_people_are_drawn_whole() -> None:
@@ -65,7 +65,7 @@ def test_seeds_widen_it() -> None:
 
 
 def test_differences_are_paired() -> None:
-    """Two that are right and wrong together differ by nothing, however much both depend on the windows drawn."""
+    """Two that are right and wrong together differ by what 100 windows cannot show, however much both depend on it."""
     rng = np.random.default_rng(0)
     right = rng.random(100) < 0.6
     better = right.copy()
@@ -75,9 +75,27 @@ def test_differences_are_paired() -> None:
         y, None, {"a": [predicted(better)], "b": [predicted(right)], "c": [predicted(right)]}, "accuracy", draws=500
     )
     same = resampled.difference("b", "c")
-    assert (same.low, same.high) == (0.0, 0.0)
+    assert [same.low, same.high] == pytest.approx([-0.0362, 0.0362], abs=1e-4)
     found = resampled.difference("a", "b")
     assert 0 < (found.low or 0) < 0.2 < (found.high or 0) < 0.35
+
+
+def test_no_mistake_is_no_proof() -> None:
+    """Without a mistake in 40 windows the accuracy is above 0.91 only (Clopper and Pearson), not 1; no draw shows that.
+
+    Of people who all have the same score, or of another metric, nothing is said.
+    """
+    y = np.array([0, 1] * 20)
+    right = np.eye(2, dtype=np.float32)[y]
+    resampled = Resampled(y, None, {"m": [right] * 3, "same": [right]}, "accuracy", draws=50)
+    found = resampled.mean("m")
+    assert [found.low, found.high] == pytest.approx([0.9119, 1.0], abs=1e-4)
+    apart = resampled.difference("m", "same")
+    assert [apart.low, apart.high] == pytest.approx([-0.0881, 0.0881], abs=1e-4)
+    people = np.repeat([0, 1, 2, 3], 10)
+    for groups, metric in ((people, "accuracy"), (None, "balanced_accuracy")):
+        nothing = Resampled(y, groups, {"m": [right]}, metric, draws=50).mean("m")
+        assert (nothing.low, nothing.high) == (None, None)
 
 
 def test_what_cannot_be_said_is_not_said() -> None:
@@ -89,7 +107,7 @@ def test_what_cannot_be_said_is_not_said() -> None:
     people = np.repeat([0, 1], 10)
     y = np.repeat([0, 1], 10)
     ranked = Resampled(y, people, {"m": [p]}, "auroc", draws=50).mean("m")
-    assert ranked.low is None or ranked.low == ranked.high, "half of the draws have one class only"
+    assert ranked.low is None, "half of the draws have one class only"
 
 
 def test_it_is_the_same_every_time() -> None:

@@ -55,6 +55,8 @@ def test_chance_is_not_called_a_leak() -> None:
     text = said(report(0.9, 0.9, optimism={"search": 0.05, "validation": -0.01, "beyond": False}))
     assert "0.0500 too good" in text
     assert "0.0100 too modest" in text
+    exact = said(report(0.9, 0.9, optimism={"search": 0.0, "validation": -0.00001, "beyond": False}))
+    assert exact.count("neither too good nor too modest") == 2
 
 
 def test_a_small_validation_part_may_be_far_off() -> None:
