@@ -3,6 +3,8 @@
     .venv/bin/python docs/pictures.py report report.html      # a file of `hpo report`
     .venv/bin/python docs/pictures.py dashboard http://127.0.0.1:8080 1 7 [LOGIN]
         # a dashboard where nobody has to log in, id of a study and number of a trial; and one where one has to
+    .venv/bin/python docs/pictures.py quickstart report.html http://127.0.0.1:8080 1 1
+        # the same of `make quickstart`, after `hpo evaluate quickstart --top 2 --seeds 3`
 
 Each function makes one page's pictures in docs/img/. Needs Chromium (Debian: apt-get install chromium).
 """
@@ -76,6 +78,25 @@ def dashboard(url: str, study: str, trial: str, login: str = "") -> None:
             page.screenshot(path=IMAGES / "dashboard-login.png")
 
 
+def quickstart(file: str, url: str, study: str, trial: str) -> None:
+    """What the README's first command leaves to look at: the report, the study in the dashboard, and a trial."""
+    with opened(viewport=SCREEN, offline=True) as page:
+        page.goto(Path(file).resolve().as_uri())
+        page.wait_for_selector("html[data-drawn]", timeout=120_000)
+        page.screenshot(path=IMAGES / "quickstart-report.png")
+    place = f"{url}/dashboard/studies/{study}"
+    with opened(viewport=SCREEN) as page:
+        page.goto(place)
+        page.get_by_text("Hyperparameter Importance").first.wait_for()
+        page.wait_for_timeout(5000)  # plotly draws when it likes
+        page.screenshot(path=IMAGES / "quickstart-dashboard.png")
+        page.goto(f"{place}/trials?numbers={trial}")
+        curves = page.get_by_role("img", name="learning curves")
+        curves.evaluate("image => image.decode().then(() => image.scrollIntoView({block: 'end'}))")
+        page.wait_for_timeout(1000)
+        page.screenshot(path=IMAGES / "quickstart-trial.png")
+
+
 if __name__ == "__main__":
     IMAGES.mkdir(exist_ok=True)
-    {"dashboard": dashboard, "report": report}[sys.argv[1]](*sys.argv[2:])
+    {"dashboard": dashboard, "report": report, "quickstart": quickstart}[sys.argv[1]](*sys.argv[2:])

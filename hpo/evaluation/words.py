@@ -35,6 +35,13 @@ def between(low: float | None, high: float | None) -> str:
     return "no interval" if low is None or high is None else f"{INTERVAL} {low:.4f} to {high:.4f}"
 
 
+def off(optimism: float) -> str:
+    """By how much a score was better than the test's."""
+    if round(abs(optimism), 4) == 0:
+        return "neither too good nor too modest"
+    return f"{abs(optimism):.4f} {'too good' if optimism > 0 else 'too modest'}"
+
+
 def _winner(report: Report) -> Iterator[str]:
     winner = report["configurations"][0]
     validation = winner["validation"]
@@ -110,9 +117,9 @@ def _optimism(report: Report) -> Iterator[str]:
     promised = ""
     if found["search"] is not None:
         search = report["configurations"][0]["search_value"]
-        promised = f"the search had promised {score(search)}, {_off(found['search'])}; "
+        promised = f"the search had promised {score(search)}, {off(found['search'])}; "
     yield (
-        f"Optimism: {promised}over fresh seeds validation says {score(validation)}, {_off(found['validation'])}; "
+        f"Optimism: {promised}over fresh seeds validation says {score(validation)}, {off(found['validation'])}; "
         f"the test says {score(test['mean'])}."
     )
     if found["beyond"]:
@@ -158,12 +165,6 @@ def _majority(report: Report) -> Iterator[str]:
 def _difference(row: Report) -> str:
     apart = f"difference {row['difference']:+.4f}, {between(row['low'], row['high'])}"
     return f"{row['metric']} {score(row['score'])}, {apart}"
-
-
-def _off(optimism: float) -> str:
-    if round(abs(optimism), 4) == 0:
-        return "neither too good nor too modest"
-    return f"{abs(optimism):.4f} {'too good' if optimism > 0 else 'too modest'}"
 
 
 def _count(n: int, what: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from hpo.evaluation.words import between, plus_minus, sentences, trial_name
+from hpo.evaluation.words import between, off, plus_minus, sentences, trial_name
 from hpo.render import duration, score, settings, state, values
 from hpo.report.gather import Found
 
@@ -102,10 +102,8 @@ def _optimism(report: dict[str, Any]) -> Iterator[Card]:
     found = report.get("optimism")
     if not found:
         return
-    value = found["validation"]
-    text = f"{abs(value):.4f} too {'good' if value > 0 else 'modest'}"
     note = "more than chance explains" if found["beyond"] else "chance explains it"
-    yield Card("validation was", text, note, "bad" if found["beyond"] else "")
+    yield Card("validation was", off(found["validation"]), note, "bad" if found["beyond"] else "")
 
 
 def _looks(report: dict[str, Any]) -> Iterator[Card]:
