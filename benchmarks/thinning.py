@@ -61,7 +61,7 @@ def main() -> None:
     for function in (smooth, rugged):
         found: dict[int, list[tuple[float, float]]] = {}
         for most in (arguments.trials, arguments.most):
-            tpe.thinned = lambda trials, *, maximize, most=most: inner(trials, maximize=maximize, most=most)
+            tpe.thinned = lambda ended, *, maximize, most=most: inner(ended, maximize=maximize, most=most)
             found[most] = []
             for seed in range(arguments.seeds):
                 made = tpe.make(SPACES, seeds(study=seed, trial=seed))

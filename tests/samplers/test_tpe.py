@@ -15,7 +15,7 @@ from hpo.samplers import seeds, tpe
 from hpo.samplers._risk import Risk
 from hpo.search import Spaces, distributions, mark, suggest
 from hpo.space import Float, Params
-from tests.searching import CNN, KINDS, NUMBERS, ONE, new_study, run
+from tests.searching import CNN, KINDS, NUMBERS, ONE, TWO, new_study, run
 
 pytestmark = pytest.mark.usefixtures("quiet")
 
@@ -85,20 +85,19 @@ def test_infeasible_trials_repel_the_sampler() -> None:
 
 @pytest.mark.parametrize("maximize", [True, False])
 def test_a_long_study_teaches_by_its_best_trials_and_an_even_choice_of_others(maximize: bool) -> None:
-    """Of more trials than TPE learns from, the best stay, so do all that run, and of every tenth of the others some."""
+    """Of more trials than TPE learns from, the best stay, and of every tenth of the others some."""
     sign = 1 if maximize else -1
     order = np.random.default_rng(0).permutation(400)
     trials = [create_trial(value=sign * float(value)) for value in order]
     trials += [create_trial(state=TrialState.PRUNED) for _ in range(100)]
-    trials += [create_trial(state=TrialState.RUNNING) for _ in range(3)]
     for number, trial in enumerate(trials):
         trial.number = number
     kept = [trial.number for trial in tpe.thinned(trials, maximize=maximize, most=125)]
-    assert len(kept) == 128
+    assert len(kept) == 125
     assert kept == sorted(kept)
     best = {number for number, value in enumerate(order) if value >= 400 - tpe.BEST}
-    assert best | {500, 501, 502} <= set(kept)
-    others = [number for number in kept if number not in best and number < 500]
+    assert best <= set(kept)
+    others = [number for number in kept if number not in best]
     assert np.histogram(others, bins=10, range=(0, 500))[0].tolist() == pytest.approx([10] * 10, abs=1)
 
 
@@ -114,17 +113,37 @@ def test_a_short_study_teaches_by_all_of_its_trials() -> None:
     assert len(tpe.thinned(trials, maximize=True, most=60)) == 60
 
 
-def test_tpe_is_taught_by_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The choice reaches Optuna's sampler, in a space with conditions as well."""
-    seen = []
+@pytest.mark.parametrize("space", [ONE, TWO])
+def test_tpe_is_taught_once_a_trial_by_what_is_left(space: Spaces, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The choice is made once for each trial, of all that have ended, and reaches Optuna's sampler with what runs."""
+    asked: list[tuple[int, bool]] = []
+    inner = tpe.thinned
 
-    def thinned(trials: list[FrozenTrial], *, maximize: bool) -> list[FrozenTrial]:
-        seen.append((len(trials), maximize))
-        return trials
+    def thinned(ended: list[FrozenTrial], *, maximize: bool) -> list[FrozenTrial]:
+        asked.append((len(ended), maximize))
+        return inner(ended, maximize=maximize)
 
     monkeypatch.setattr(tpe, "thinned", thinned)
-    run(new_study(), ONE, 12)
-    assert max(seen) == (12, True)
+    study = new_study(space)
+    run(study, space, 40)
+    assert asked == [(ended, True) for ended in range(40)]
+
+
+def test_what_runs_keeps_others_away_in_a_long_study(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The trials that TPE gets are the chosen ones and all that run, by number, in the states that it asks for."""
+    study = new_study()
+    run(study, ONE, 60)
+    running = [study.ask().number for _ in range(3)]
+    monkeypatch.setattr(tpe, "thinned", lambda ended, *, maximize: ended[::2])
+    long = tpe._Long(study)
+    assert [t.number for t in long.get_trials()] == [*(t.number for t in long.ended), *running]
+    assert len(long.ended) == 30
+    of = {state: [t.number for t in long._get_trials(states=(state,))] for state in TrialState}
+    assert of[TrialState.RUNNING] == running
+    assert of[TrialState.COMPLETE] + of[TrialState.PRUNED] != []
+    assert sorted(of[TrialState.COMPLETE] + of[TrialState.PRUNED]) == [t.number for t in long.ended]
+    assert long.get_trials()[0] is not long.ended[0], "a copy, unless they are not to be changed"
+    assert long.get_trials(deepcopy=False)[0] is long.ended[0]
 
 
 def fitted(above: float, count: int = 40) -> Risk:
