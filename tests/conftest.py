@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import tarfile
+import tempfile
 import time
 import uuid
 from collections.abc import Iterator
@@ -94,18 +95,41 @@ def unpacked(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return folder
 
 
+class Disks(Protocol):
+    """The type of the fixture `disks`."""
+
+    def __call__(self, size: str) -> Path:
+        """See the fixture."""
+
+
 @pytest.fixture
-def small_disk(tmp_path: Path, require: Require) -> Iterator[Path]:
+def disks(require: Require) -> Iterator[Disks]:
+    """Makes file systems of a size: ``disks("256k")`` is the folder of one, in which everybody may write."""
+    made: list[Path] = []
+
+    def make(size: str) -> Path:
+        require(os.geteuid() == 0 and shutil.which("mount"), "only root may mount a small disk", optional=True)
+        folder = Path(tempfile.mkdtemp(prefix="hpo-disk-"))
+        mount = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        require(mount.returncode == 0, f"mounting is not allowed here: {mount.stderr.strip()}", optional=True)
+        made.append(folder)
+        return folder
+
+    yield make
+    for folder in made:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+        folder.rmdir()
+
+
+@pytest.fixture
+def small_disk(disks: Disks) -> Path:
     """A file system of 256 kB."""
-    require(os.geteuid() == 0 and shutil.which("mount"), "only root may mount a small disk", optional=True)
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)], capture_output=True, text=True, check=False
-    )
-    require(mount.returncode == 0, f"mounting is not allowed here: {mount.stderr.strip()}", optional=True)
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    return disks("256k")
 
 
 def _processes() -> dict[int, str]:

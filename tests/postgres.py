@@ -26,25 +26,31 @@ class Server:
 
     Args:
         programs: folder with initdb and pg_ctl.
+        data: an empty folder for its data; None for one of its own.
+        listen: one more address to listen on.
+        trusts: the network of that address, from which everybody may come in.
     """
 
-    def __init__(self, programs: Path) -> None:
+    def __init__(self, programs: Path, *, data: Path | None = None, listen: str = "", trusts: str = "") -> None:
         self._programs = programs
         self._folder = Path(tempfile.mkdtemp(prefix="hpo-postgres-"))
+        self._data = str(data or self._folder / "data")
+        self._addresses = ",".join(filter(None, ("127.0.0.1", listen)))
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
         self._user = "postgres" if os.getuid() == 0 else pwd.getpwuid(os.getuid()).pw_name
         if os.getuid() == 0:  # the server refuses to run as root
             shutil.chown(self._folder, "postgres", "postgres")
-        self._run("initdb", "--no-sync", "--auth=trust", "--encoding=UTF8", "--locale=C", "-U", "hpo", "-D", self._data)
+            if data is not None:
+                shutil.chown(data, "postgres", "postgres")
+        # small pieces of the log of writes: a small disk is soon full
+        words = ("--no-sync", "--auth=trust", "--encoding=UTF8", "--locale=C", "--wal-segsize=1")
+        self._run("initdb", *words, "-U", "hpo", "-D", self._data)
         rules = Path(self._data, "pg_hba.conf")
-        rules.write_text("host all +locked 127.0.0.1/32 scram-sha-256\n" + rules.read_text())
+        trusted = f"host all all {trusts} trust\n" if trusts else ""
+        rules.write_text("host all +locked 127.0.0.1/32 scram-sha-256\n" + trusted + rules.read_text())
         self.start()
-
-    @property
-    def _data(self) -> str:
-        return str(self._folder / "data")
 
     def _run(self, program: str, *words: str) -> None:
         command = [str(self._programs / program), *words]
@@ -56,8 +62,22 @@ class Server:
 
     def start(self) -> None:
         """Starts the server and waits until it answers."""
-        options = f"-p {self.port} -h 127.0.0.1 -k {self._folder} -c fsync=off -c max_connections=100"
+        options = f"-p {self.port} -h {self._addresses} -k {self._folder} -c fsync=off -c max_connections=100"
         self._run("pg_ctl", "-D", self._data, "-w", "-l", str(self._folder / "log"), "-o", options, "start")
+
+    @property
+    def running(self) -> bool:
+        """Whether it was not stopped, and did not give up."""
+        try:
+            self._run("pg_ctl", "-D", self._data, "status")
+        except subprocess.CalledProcessError:
+            return False
+        return True
+
+    @property
+    def said(self) -> str:
+        """Its log."""
+        return (self._folder / "log").read_text(errors="replace")
 
     def stop(self, mode: str = "fast") -> None:
         """Stops it: "fast" in order, "immediate" as a crash would."""
@@ -65,7 +85,8 @@ class Server:
 
     def remove(self) -> None:
         """Stops it and removes its folder."""
-        self.stop("immediate")
+        if self.running:
+            self.stop("immediate")
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def database(self, name: str) -> str:

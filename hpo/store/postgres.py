@@ -28,6 +28,10 @@ log = logging.getLogger(__name__)
 # Connections of a supervisor: its slots share them, and they are given back after each statement.
 POOL_SIZE = 2
 MAX_OVERFLOW = 20
+# A connection whose other end says nothing for 20 s has ended, for both ends. A cut cable, or a router that forgot of
+# a connection, tells nobody: a statement would wait for its answer for a quarter of an hour, and the server would keep
+# the lock of a worker that is gone. So short that a renewal that fails can be repeated before its lease runs out.
+REACHABLE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 2, "tcp_user_timeout": 20_000}
 SESSION = {
     "timezone": "UTC",
     "statement_timeout": "60s",
@@ -41,16 +45,16 @@ LOCK_NOT_AVAILABLE = "55P03"  # what the server says after lock_timeout
 NAMESPACE = 0x68706F  # "hpo": the first half of our advisory locks' keys
 
 
-def _connect_args(session: dict[str, str]) -> dict[str, Any]:
-    options = " ".join(f"-c {name}={value}" for name, value in session.items())
+def _connect_args(session: dict[str, str], url: URL) -> dict[str, Any]:
+    """What a connection is asked for. Where the address itself says when it has ended, that holds for both ends."""
+    reachable = {name: url.query.get(name, usual) for name, usual in REACHABLE.items()}
+    theirs = {f"tcp_{name.removeprefix('tcp_')}": value for name, value in reachable.items()}
     return {
         # who it is, for those who look at the server's sessions; it keeps 63 characters
         "application_name": f"hpo {socket.gethostname()[:48]} {os.getpid()}",
-        "connect_timeout": 10,
-        "keepalives_idle": 30,
-        "keepalives_interval": 10,
-        "keepalives_count": 3,
-        "options": options,
+        "connect_timeout": url.query.get("connect_timeout", 10),
+        **reachable,
+        "options": " ".join(f"-c {name}={value}" for name, value in {**session, **theirs}.items()),
     }
 
 
@@ -82,7 +86,7 @@ class PostgreSQL:
             pool_pre_ping=True,
             pool_size=1,
             max_overflow=MAX_OVERFLOW,
-            connect_args=_connect_args(LOCK_SESSION),
+            connect_args=_connect_args(LOCK_SESSION, self._url),
         )
 
     def lock(self, name: str) -> "AdvisoryLock":
@@ -114,7 +118,7 @@ class PostgreSQL:
                 "pool_size": POOL_SIZE,
                 "max_overflow": MAX_OVERFLOW,
                 "pool_recycle": 1800,
-                "connect_args": _connect_args(session),
+                "connect_args": _connect_args(session, self._url),
             },
             skip_table_creation=not create,
             skip_compatibility_check=True,  # schema.check has better words

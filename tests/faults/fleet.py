@@ -18,15 +18,17 @@ from pathlib import Path
 
 from sqlalchemy import create_engine, text
 
+from tests.faults.check import LEASE
 from tests.postgres import Server
 from tests.support import TESTS, alive, children, kill
 
-LEASE = 5.0
+AWAY_SECONDS = 10.0  # that a worker pauses at most between two tries to reach a database that was away
 CODE = """
+{before}
 from pathlib import Path; from tests.support import *; from hpo.worker import Supervisor
 def run():
     folder = Path({folder!r})
-    times = Times(lease=5.0, renew=0.5, idle=0.2, start=60.0, obey=2.0, grace=0.5)
+    times = Times(lease={lease!r}, renew=0.5, idle=0.2, start=60.0, obey=2.0, grace=0.5)
     return Supervisor(Store.patiently({address!r}, 600), 's', devices=[None], artifacts=folder / 'artifacts',
         cache=folder / 'cache', times=times, server={server}).run()
 """
@@ -47,8 +49,13 @@ class Fleet:
     """So many supervisors of the study "s".
 
     Attributes:
+        lease: in seconds.
         children: the fork server that each has, as Python.
+        before: what they do before anything else, as Python.
+        within: how a command begins that is to run where they do; empty for here.
         history: how often each fault was injected.
+        disturbed: from when to when a trial may have to wait for its take-over, by this machine's clock: the database
+            was away, or a worker stood still, perhaps with the lock in its hand.
         deserted: workers that ended with an error although nobody had touched them, with what they said.
     """
 
@@ -57,7 +64,11 @@ class Fleet:
     folder: Path
     size: int
     seed: int = 0
+    lease: float = LEASE
     children: str = "fake_server()"
+    before: str = ""
+    within: tuple[str, ...] = ()
+    disturbed: list[tuple[float, float]] = field(default_factory=list)
     history: Counter[str] = field(default_factory=Counter)
     deserted: list[str] = field(default_factory=list)
 
@@ -65,8 +76,14 @@ class Fleet:
         self.random = random.Random(self.seed)
         self._nursery = subprocess.Popen(
             [
-                *(sys.executable, "-m", "tests.faults.nursery"),
-                CODE.format(address=self.address, folder=str(self.folder), server=self.children),
+                *(*self.within, sys.executable, "-m", "tests.faults.nursery"),
+                CODE.format(
+                    before=self.before,
+                    address=self.address,
+                    folder=str(self.folder),
+                    lease=self.lease,
+                    server=self.children,
+                ),
             ],
             cwd=TESTS.parent,
             stdin=subprocess.PIPE,
@@ -77,7 +94,9 @@ class Fleet:
         self._started: list[int] = []
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
-        self.workers = [self._start() for _ in range(self.size)]
+        self.workers: list[Worker] = []
+        for _ in range(self.size):
+            self.join()
         self._engine = create_engine(self.address.replace("postgresql://", "postgresql+psycopg://"), pool_pre_ping=True)
 
     def _listen(self) -> None:
@@ -89,6 +108,11 @@ class Fleet:
                 self._started.append(int(pid))
             else:
                 self._ended[int(pid)] = int(status[0])
+
+    def join(self) -> Worker:
+        """One more worker."""
+        self.workers.append(self._start())
+        return self.workers[-1]
 
     def _start(self) -> Worker:
         log = self.folder / f"worker-{time.monotonic_ns()}.log"
@@ -121,6 +145,17 @@ class Fleet:
     def running(self) -> list[Worker]:
         """The supervisors that are neither dead nor stopped."""
         return [w for w in self.workers if self._code(w) is None and w.stopped_until is None]
+
+    def said(self) -> str:
+        """All that the supervisors that run now have said."""
+        return "".join(worker.log.read_text() for worker in self.workers)
+
+    def holds(self) -> list[int]:
+        """Numbers of the trials that its supervisors have leased."""
+        query = text("select number, worker from hpo_trials where worker is not null and outcome is null")
+        mine = {str(worker.pid) for worker in self.running()}
+        with self._engine.connect() as connection:
+            return [number for number, worker in connection.execute(query) if worker.split("-")[-2] in mine]
 
     def _signal(self, worker: Worker, signum: int) -> None:
         for pid in (*children(worker.pid), worker.pid):
@@ -174,17 +209,20 @@ class Fleet:
     def stop_past_the_lease(self) -> None:
         """SIGSTOP of a supervisor and all below it until others must have taken its trial over; then SIGCONT."""
         worker = self.random.choice(self.running())
-        worker.stopped_until = time.monotonic() + LEASE + 2.0
+        worker.stopped_until = time.monotonic() + self.lease + 2.0
         self._signal(worker, signal.SIGSTOP)
+        self.disturbed.append((time.time(), time.time() + self.lease + 2.0))
         self.history["stopped past the lease"] += 1
 
     def outage(self, seconds: float, mode: str) -> None:
         """The database is away: "fast" in order, "immediate" by a crash."""
+        began = time.time()
         self.server.stop(mode)
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             time.sleep(0.1)  # the outage itself
         self.server.start()
+        self.disturbed.append((began, time.time() + AWAY_SECONDS))
         self.history[f"database outage ({mode})"] += 1
 
     def close(self) -> None:
@@ -205,6 +243,19 @@ class Fleet:
         below = children(worker.pid)
         kill(worker.pid)
         _wait(lambda: worker.pid in self._ended and not any(map(alive, below)), 10)
+
+
+def keep(*fleets: Fleet, until: Callable[[], bool] = lambda: False, seconds: float = 100.0) -> None:
+    """Keeps fleets alive until something is so, or all workers have left in order.
+
+    Raises:
+        TimeoutError: that took too long.
+    """
+    deadline = time.monotonic() + seconds
+    while sum(fleet.keep() for fleet in fleets) and not until():  # each is asked, and starts its dead
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"waited for {seconds:g} s; the workers said:\n{''.join(f.said() for f in fleets)}")
+        time.sleep(0.05)
 
 
 def _wait(ready: Callable[[], bool], seconds: float) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.faults.check import Findings, look, watch
+from tests.faults.check import LEASE, Findings, look, watch
 from tests.faults.fleet import Fleet
 from tests.postgres import Server
 from tests.support import create, definition, open_store, prepared_record
@@ -20,7 +20,7 @@ class Storm:
         trials: budget of the study; enough that it does not end before the faults do.
         kills: SIGKILLs, of supervisors anywhere and inside the claim window, of children, of fork servers.
         stops: SIGSTOPs past the lease.
-        outages: of the database, of `outage_seconds` each and every tenth of `long_seconds`, in order or by a crash.
+        outages: of the database, of `outage_seconds` each, of ten the first of `long_seconds`, in order or by a crash.
         pause: seconds between two faults.
         seed: of all choices.
     """
@@ -30,7 +30,7 @@ class Storm:
     stops: int
     outages: int
     outage_seconds: float = 4.0
-    long_seconds: float = 4.0
+    long_seconds: float = 20.0
     pause: float = 0.7
     seed: int = 0
     workers: int = 8
@@ -43,20 +43,30 @@ class Verdict:
     history: dict[str, int]
     findings: Findings
     deserted: list[str]
+    disturbed: list[tuple[float, float]]
     counts: dict[str, int]
     starts: int
     seconds: float
     after_seconds: float
 
+    def waits(self) -> list[float]:
+        """Of each lease that ran out: seconds from its last renewal to the take-over, without outages and stops."""
+        return [takeover.waited(self.disturbed) for takeover in self.findings.takeovers]
+
     def lines(self, storm: Storm) -> list[str]:
         """For people, n beside every zero."""
         n = sum(self.history.values())
         of = f"of {storm.trials} trials, {n} faults"
+        waits = self.waits()
+        raw = max((each.waited() for each in self.findings.takeovers), default=0.0)
+        longest = f"{max(waits, default=0.0):.1f} at most, {raw:.1f} with the outages and stops that fell into it"
         return [
             *(f"{count:4d}  {what}" for what, count in sorted(self.history.items())),
             f"lost: {len(self.findings.lost)} {of}",
             f"recorded twice: {len(self.findings.twice)} {of}",
             f"orphaned at the end: {len(self.findings.orphaned)} {of}",
+            f"taken over later than by the next claim: {len(self.findings.neglected)} of {len(waits)} lost leases",
+            f"seconds from the last renewal to the take-over (lease {LEASE:g}): {longest}",
             f"beyond the budget: {len(self.findings.beyond)} {of}",
             f"workers lost to an outage: {len(self.deserted)} of {storm.workers} x {storm.outages} outages",
             f"trainings begun: {self.starts} for {storm.trials} trials",
@@ -99,6 +109,7 @@ def rage(server: Server, folder: Path, storm: Storm, say: Callable[[str], None] 
         history=dict(fleet.history),
         findings=look(address, storm.trials, diary),
         deserted=fleet.deserted,
+        disturbed=fleet.disturbed,
         counts=store.status("s").counts,
         starts=len(diary.read_text().splitlines()),
         seconds=ended - began,
@@ -120,7 +131,7 @@ def _inject(fleet: Fleet, fault: str, storm: Storm) -> None:
             fleet.stop_past_the_lease()
         case "outage":
             before = sum(count for what, count in fleet.history.items() if "outage" in what)
-            seconds = storm.long_seconds if before % 10 == 9 else storm.outage_seconds
+            seconds = storm.long_seconds if before % 10 == 0 else storm.outage_seconds
             fleet.outage(seconds, fleet.random.choice(["fast", "immediate"]))
 
 

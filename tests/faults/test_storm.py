@@ -4,16 +4,20 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.check import LEASE
 from tests.faults.storm import Storm, rage
 from tests.postgres import Server
 
+# In which some slot becomes free (a trial takes two seconds) and its claim gets its turn, on a busy machine.
+CLAIM_SECONDS = 10.0
 STORM = Storm(trials=110, kills=30, stops=5, outages=3)
 
 
 @pytest.mark.timeout(400)
 def test_a_fleet_loses_nothing_in_a_storm(postgres: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Eight workers, 30 kills, 5 stops past the lease, 3 outages: exactly the budget, each trial recorded once, no
-    trial orphaned, no worker lost to an outage, and no training begun without a fault that cost one.
+    trial orphaned longer than its lease and one claim, no worker lost to an outage, and no training begun without a
+    fault that cost one.
     """
     monkeypatch.setenv("FAKE", '{"epochs": 4, "pause": 0.5}')
     monkeypatch.setenv("FAKE_DIARY", str(tmp_path / "diary"))
@@ -26,4 +30,6 @@ def test_a_fleet_loses_nothing_in_a_storm(postgres: Server, tmp_path: Path, monk
     assert sum(n for what, n in kinds.items() if "killed" in what) == STORM.kills
     assert kinds["stopped past the lease"] == STORM.stops
     assert sum(n for what, n in kinds.items() if "outage" in what) == STORM.outages
+    assert verdict.findings.takeovers
+    assert max(verdict.waits()) <= LEASE + CLAIM_SECONDS
     assert verdict.starts - STORM.trials <= STORM.kills + STORM.stops

@@ -1,16 +1,14 @@
 """Kills of workers that train: a kill costs at most the epoch that it fell into."""
 
 import re
-import time
 import uuid
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from hpo.space import Fixed, Float, Space
 from tests.faults.check import look, watch
-from tests.faults.fleet import Fleet
+from tests.faults.fleet import Fleet, keep
 from tests.postgres import Server
 from tests.support import definition, open_store, prepared_record
 
@@ -56,10 +54,10 @@ def test_five_kills_cost_at_most_an_epoch_each(postgres: Server, tmp_path: Path)
             fleet.kill_fork_server,
             fleet.kill_child,
         ):
-            _wait(fleet, lambda: _in_mid_training(tmp_path))
+            keep(fleet, until=lambda: _in_mid_training(tmp_path), seconds=200)
             if kill() is False:
                 fleet.kill_supervisor()
-        _wait(fleet, lambda: False)
+        keep(fleet, seconds=200)
     finally:
         fleet.close()
     history = attempts(tmp_path)
@@ -86,11 +84,3 @@ def _in_mid_training(folder: Path) -> bool:
     return any(
         end - begin >= 2 and end < EPOCHS - 2 for (n, a), (begin, end) in attempts(folder).items() if newest[n] == a
     )
-
-
-def _wait(fleet: Fleet, ready: Callable[[], bool]) -> None:
-    """Keeps the fleet alive until something is so, or all workers have left in order."""
-    deadline = time.monotonic() + 200
-    while fleet.keep() and not ready():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)

@@ -24,10 +24,10 @@ sys.exit(Supervisor(open_store(address), 's', devices=[None] * 2, artifacts=fold
 """
 
 
-def supervisor(address: str, folder: Path, cache: Path, code: str = CODE) -> subprocess.Popen[bytes]:
+def supervisor(address: str, folder: Path, cache: Path) -> subprocess.Popen[bytes]:
     """One with two slots."""
     return subprocess.Popen(
-        [sys.executable, "-c", code, address, str(folder), str(cache)], cwd=TESTS.parent, stderr=subprocess.DEVNULL
+        [sys.executable, "-c", CODE, address, str(folder), str(cache)], cwd=TESTS.parent, stderr=subprocess.DEVNULL
     )
 
 
@@ -115,18 +115,6 @@ def test_a_worker_waits_for_a_database_where_it_is_told_to(address: str, postgre
     assert "cannot reach the database" in hasty.stderr
     said = patient.communicate(timeout=60)[1]
     assert patient.returncode == 0, said
-
-
-def test_a_worker_whose_clock_is_wrong(address: str, tmp_path: Path) -> None:
-    """An hour fast beside one that is right: leases go by the database's clock, so nobody takes what is another's."""
-    store = open_store(address)
-    create(store, definition(budget={"trials": 12}), prepared_record(tmp_path / "cache"))
-    wrong = CODE.replace("import sys;", "import sys, time; right = time.time; time.time = lambda: right() + 3600;")
-    processes = [supervisor(address, tmp_path, tmp_path / "cache", code=code) for code in (CODE, wrong)]
-    assert [process.wait(timeout=100) for process in processes] == [0, 0]
-    assert Counter(starts(tmp_path)) == Counter(range(12))
-    assert all(trial.attempt == 1 for trial in store.trials("s"))
-    assert max(trial.finished_at or 0.0 for trial in store.trials("s")) < time.time() + 60
 
 
 def test_connections_run_out(
