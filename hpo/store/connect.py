@@ -24,6 +24,7 @@ from hpo.store import schema
 from hpo.store.address import ACCEPTED, parse, redacted
 from hpo.store.lock import LEAVING_SECONDS
 from hpo.store.postgres import PostgreSQL
+from hpo.store.reading import Reading
 from hpo.store.sqlite import SQLite
 
 log = logging.getLogger(__name__)
@@ -73,7 +74,7 @@ class Backend(Protocol):
     def lock(self, name: str) -> Lock:
         """The lock of that name."""
 
-    def open(self, *, create: bool, read_only: bool) -> optuna.storages.RDBStorage:
+    def open(self, *, create: bool, read_only: bool) -> Reading:
         """Optuna's storage, safe for several processes; the version of its tables is the caller's to look at.
 
         Args:
@@ -110,7 +111,7 @@ def on_server(url: str) -> bool:
     return backend(url).server
 
 
-def open_storage(database: Backend, *, create: bool, read_only: bool = False) -> optuna.storages.RDBStorage:
+def open_storage(database: Backend, *, create: bool, read_only: bool = False) -> Reading:
     """Optuna's storage with our tables beside its own.
 
     Args:

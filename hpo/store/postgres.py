@@ -14,7 +14,6 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import optuna
 from sqlalchemy import ColumnElement, Connection, Double, Engine, cast, create_engine, extract, func, inspect, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
@@ -106,7 +105,7 @@ class PostgreSQL:
         if not ready:
             raise StorageError(f"the database {self.place} has no hpo tables; `hpo migrate` makes them")
 
-    def open(self, *, create: bool, read_only: bool) -> optuna.storages.RDBStorage:
+    def open(self, *, create: bool, read_only: bool) -> Reading:
         """Optuna's storage on the server, with its tables made when `create` is true."""
         session = SESSION | {"default_transaction_read_only": "on"} if read_only else SESSION
         # Optuna formats the address: braces in a password would be taken for fields.

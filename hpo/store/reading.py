@@ -8,7 +8,7 @@ import contextlib
 import json
 import math
 import sys
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -22,6 +22,7 @@ from sqlalchemy import Connection, Integer, String, Table, Text, cast, literal, 
 AT_ONCE = 1000  # trials whose details are asked for in one statement
 # What TPE writes down of a trial while it runs, for those who ask meanwhile; of a trial that ended it reads `params`.
 OF_RUNNING = "tpe:relative_params:"
+ENDS = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 _trials, _params, _values, _steps, _ours, _theirs = (
     model.__table__
@@ -74,6 +75,17 @@ class Reading(optuna.storages.RDBStorage):
         if not found:
             self.get_study_name_from_id(study_id)
         return found
+
+    def ended(self, study_id: int, among: Collection[int], after: int) -> set[int]:
+        """Ids of the trials that have ended: of some, and of all whose id is greater than another one."""
+        column = _trials.c
+        wanted = select(column.trial_id).where(
+            column.study_id == study_id,
+            column.state.in_(ENDS),
+            (column.trial_id > after) | column.trial_id.in_(sorted(among)),
+        )
+        with self.engine.begin() as connection:
+            return set(connection.execute(wanted).scalars())
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
         """One trial.

@@ -13,14 +13,14 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, cast
 
 from optuna.distributions import BaseDistribution, distribution_to_json
-from optuna.storages import RDBStorage
-from optuna.storages._cached_storage import _CachedStorage
+from optuna.storages._cached_storage import _CachedStorage, _StudyInfo
 from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import insert
 
+from hpo.store.reading import ENDS, Reading
+
 _PARAMS, _ATTRIBUTES = models.TrialParamModel.__table__, models.TrialSystemAttributeModel.__table__
-_ENDS = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 
 @dataclass
@@ -64,7 +64,9 @@ class _Gathered(NamedTuple):
 class Cache(_CachedStorage):
     """Optuna's cache of trials that have ended, with `see`. Thread-safe."""
 
-    def __init__(self, backend: RDBStorage) -> None:
+    _backend: Reading
+
+    def __init__(self, backend: Reading) -> None:
         super().__init__(backend)
         self._seen: dict[int, _Study] = {}
         self._asking = threading.local()
@@ -135,6 +137,9 @@ class Cache(_CachedStorage):
         """
         if self._gathered() is None:
             self._read_trials_from_remote_storage(study_id)
+        return self._known(study_id)
+
+    def _known(self, study_id: int) -> Seen:
         with self._lock:
             study = self._seen.get(study_id) or _Study()
             complete = study.known == len(study.trials)
@@ -156,10 +161,33 @@ class Cache(_CachedStorage):
             deepcopy: so that they may be changed.
             states: only these; None for all.
         """
-        seen = self.see(study_id)
-        of = seen.unfinished if states is not None and not any(end in states for end in _ENDS) else seen.trials
+        if states is None or any(state in states for state in TrialState if state not in ENDS):
+            seen = self.see(study_id)
+        else:
+            self._read_ended(study_id)
+            seen = self._known(study_id)
+        of = seen.unfinished if states is not None and not any(end in states for end in ENDS) else seen.trials
         found = [trial for trial in of if states is None or trial.state in states]
         return copy.deepcopy(found) if deepcopy else found
+
+    def _read_ended(self, study_id: int) -> None:
+        """Reads the trials that have ended since, and nothing of those that run.
+
+        Most pruners compare a trial with ended ones, at every epoch of all trials of a fleet. Those that run, with all
+        of their epochs, would be nearly all that is read.
+        """
+        if self._gathered() is not None:
+            return
+        with self._lock:
+            study = self._studies.get(study_id)
+            known, top = (study.unfinished_trial_ids, study.last_finished_trial_id) if study else (set[int](), -1)
+            ended = self._backend.ended(study_id, known, top)
+            # what is open or above `top` stays so for the next look at everything: only that one may move them
+            new = {each for each in ended if self._get_cached_trial(each) is None}
+            if new:
+                trials = self._backend._get_trials(study_id, ENDS, new, max(new))
+                self._studies.setdefault(study_id, _StudyInfo())
+                self._add_trials_to_cache(study_id, trials)
 
     def delete_study(self, study_id: int) -> None:
         """Forgets it too: SQLite gives its number to the next one."""

@@ -4,7 +4,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-import optuna
 from sqlalchemy import ColumnElement, Engine, event, func
 from sqlalchemy.engine import URL
 
@@ -68,7 +67,7 @@ class SQLite:
             _writable(self._path)
         _refuse_network(self._path)
 
-    def open(self, *, create: bool, read_only: bool) -> optuna.storages.RDBStorage:
+    def open(self, *, create: bool, read_only: bool) -> Reading:
         """Optuna's storage on the file, with its tables made when `create` is true."""
         storage = Reading(
             self._url.render_as_string(hide_password=False),

@@ -127,3 +127,44 @@ def test_a_claim_takes_as_many_rows_on_a_long_study_as_on_a_short_one(postgres: 
         claims.finish(claim, completed())
         found.append((rows[0] - before[0], rows[1] - before[1]))
     assert found[0] == found[1]
+
+
+def test_a_look_at_what_has_ended_reads_nothing_of_what_runs(postgres: Server) -> None:
+    """Most pruners compare with ended trials only. A look at those finds all of them, in whatever order they began and
+    ended, and takes as many rows with many trials that run as with few; a look at everything misses nothing afterwards.
+    """
+    address = postgres.database(f"t{uuid.uuid4().hex}")
+    store, others = open_store(address), open_store(address)
+    create(others, definition(budget={"trials": 1000}))
+    study_id = store.study("s").study_id
+    theirs = Claims(others, "s", "others", Times())
+    complete = (TrialState.COMPLETE,)
+    rows = [0]
+
+    @event.listens_for(store.rdb.engine, "after_cursor_execute")
+    def _count(connection: object, cursor: object, *_: object) -> None:
+        rows[0] += max(0, getattr(cursor, "rowcount", 0))
+
+    def ended() -> tuple[list[int], int]:
+        before = rows[0]
+        found = store.storage.get_all_trials(study_id, deepcopy=False, states=complete)
+        return [trial.number for trial in found], rows[0] - before
+
+    first, second, third = (claimed(theirs) for _ in range(3))
+    assert ended() == ([], 0)  # of a study that was never looked at
+    theirs.finish(second, completed())
+    assert ended()[0] == [1]
+    store.storage.see(study_id)
+    few = ended()
+    running = [claimed(theirs) for _ in range(20)]
+    for claim in running:
+        for step in range(5):
+            theirs.report(claim, Epoch(fold=0, epoch=step, step=step, value=0.5, seconds=0.1, logs={}))
+    assert ended() == few == ([1], 0)
+    theirs.finish(running[-1], completed())
+    theirs.finish(first, completed())
+    assert ended()[0] == [0, 1, running[-1].number]
+    seen = store.storage.see(study_id)
+    assert [trial.number for trial in seen.trials] == list(range(23))
+    assert sorted(trial.number for trial in seen.finished) == [0, 1, running[-1].number]
+    assert seen.of(TrialState.RUNNING) == [third.number, *(claim.number for claim in running[:-1])]
