@@ -13,7 +13,7 @@ class FoldPruner(BasePruner):
     A fold's first epochs are worse than the last ones of the fold before: a trial that stopped early would meet
     the next comparison there, with others that reached it at the end of a fold.
 
-    It also spares the database: Hyperband reads all running trials at every epoch, this one at none of a warm-up.
+    It also spares the database: in a warm-up no other trials are read.
     """
 
     def __init__(self, inner: BasePruner, max_epochs: int, min_epochs: int) -> None:

@@ -79,7 +79,7 @@ class Claims:
         self._rows = Rows(store, self._record.study_id, self._books)
         self._proposals = Proposals(store, self._record, self._study)
         self._endings = Endings(store, self._record, self._study, self._books, self._rows, self._proposals)
-        self._duplicates = Duplicates(store, self._record, self._study, self._books, self._rows, self._endings)
+        self._duplicates = Duplicates(store, self._record, self._books, self._rows, self._endings)
         self.roster = Roster(store, self._record.study_id, worker, give_up)
         self._live: dict[Key, optuna.trial.Trial] = {}
         self._reported: dict[Key, int] = {}
@@ -204,7 +204,10 @@ class Claims:
                 self._duplicates.settle(trial, other, rows)
                 return None
         claim = self._lease_out(trial, suggestion, row, losses, still_held)
-        reported = seen.trials[trial.number].intermediate_values if trial.number < len(seen.trials) else {}
+        # one that nobody had before has no epochs yet
+        reported = (
+            {} if row is None else self._store.storage.one(self._record.study_id, trial.number).intermediate_values
+        )
         self._live[claim.key] = trial
         self._reported[claim.key] = max(reported, default=NO_STEP)
         return claim

@@ -7,7 +7,6 @@ that wait. They are trained only if the other one came to no result. Whoever cal
 
 from collections.abc import Mapping, Sequence
 
-import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from hpo.space import Params, Scalar
@@ -35,16 +34,12 @@ class Duplicates:
     Args:
         store: the database.
         record: the study.
-        study: Optuna's object for it.
         books, rows, endings: of the study.
     """
 
-    def __init__(
-        self, store: Database, record: StudyRecord, study: optuna.Study, books: Books, rows: Rows, endings: Endings
-    ) -> None:
+    def __init__(self, store: Database, record: StudyRecord, books: Books, rows: Rows, endings: Endings) -> None:
         self._store = store
         self._record = record
-        self._study = study
         self._books = books
         self._rows = rows
         self._endings = endings
@@ -115,7 +110,7 @@ class Duplicates:
         """The last value of a pruned trial, which is what Optuna takes for its score."""
         step = other.last_step
         if other.state is TrialState.PRUNED and step is not None:
-            mine = self._study.get_trials(deepcopy=False)[trial.number]
+            mine = self._store.storage.one(self._record.study_id, trial.number)
             if step not in mine.intermediate_values:  # a claim that died right after it
                 trial.report(other.intermediate_values[step], step)
 

@@ -61,7 +61,7 @@ class Endings:
 
     def close(self, number: int, result: Result, trial: optuna.trial.Trial | None = None) -> None:
         """Tells Optuna, unless it knows already, and ends the lease. Safe to repeat after any crash between."""
-        frozen = self._study.get_trials(deepcopy=False)[number]
+        frozen = self._store.storage.one(self._record.study_id, number)
         if not frozen.state.is_finished():
             trial = trial or self._proposals.reattach(number)
             for step, reported in self._record.definition.search.pruner.closing_reports(result):

@@ -9,6 +9,7 @@ import json
 import math
 import sys
 from collections.abc import Collection, Container, Iterable, Iterator, Sequence
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -23,6 +24,10 @@ AT_ONCE = 1000  # trials whose details are asked for in one statement
 # What TPE writes down of a trial while it runs, for those who ask meanwhile; of a trial that ended it reads `params`.
 OF_RUNNING = "tpe:relative_params:"
 ENDS = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+
+# Whether the epochs of trials that run are read too. They are most of what there is to read on a large fleet, and who
+# claims has no use for them.
+EPOCHS_OF_RUNNING: ContextVar[bool] = ContextVar("EPOCHS_OF_RUNNING", default=True)
 
 _trials, _params, _values, _steps, _ours, _theirs = (
     model.__table__
@@ -108,7 +113,9 @@ def _whole(connection: Connection, rows: Sequence[Any]) -> Iterator[FrozenTrial]
     details: dict[int, tuple[list[Any], ...]] = {row.trial_id: ([], [], [], [], []) for row in rows}
     if not rows:
         return
-    for kind, trial_id, *detail in connection.execute(_details(list(details))):
+    everything = EPOCHS_OF_RUNNING.get()
+    with_epochs = [row.trial_id for row in rows if everything or row.state.is_finished()]
+    for kind, trial_id, *detail in connection.execute(_details(list(details), with_epochs)):
         details[trial_id][kind].append(detail)
     for row in rows:
         ended = row.state.is_finished()
@@ -132,20 +139,28 @@ def _whole(connection: Connection, rows: Sequence[Any]) -> Iterator[FrozenTrial]
         )
 
 
-def _details(ids: Sequence[int]) -> Any:
+def _details(ids: Sequence[int], with_epochs: Sequence[int]) -> Any:
     """Rows of five tables in one: which, whose, a whole number, a name, a number, a text."""
     nothing = (cast(null(), Integer), cast(null(), Text))
     number, name = nothing
     param, value, step, user, system = (table.c for table in (_params, _values, _steps, _ours, _theirs))
 
-    def part(kind: int, table: Table, *columns: Any) -> Any:
-        return select(literal(kind, Integer), table.c.trial_id, *columns).where(table.c.trial_id.in_(ids))
+    def part(kind: int, table: Table, *columns: Any, of: Sequence[int] = ids) -> Any:
+        return select(literal(kind, Integer), table.c.trial_id, *columns).where(table.c.trial_id.in_(of))
 
     real = cast(null(), param.param_value.type)
     return union_all(
         part(0, _params, param.param_id, param.param_name, param.param_value, param.distribution_json),
         part(1, _values, value.objective, name, value.value, cast(value.value_type, String)),
-        part(2, _steps, step.step, name, step.intermediate_value, cast(step.intermediate_value_type, String)),
+        part(
+            2,
+            _steps,
+            step.step,
+            name,
+            step.intermediate_value,
+            cast(step.intermediate_value_type, String),
+            of=with_epochs,
+        ),
         part(3, _ours, number, user.key, real, user.value_json),
         part(4, _theirs, number, system.key, real, system.value_json),
     )

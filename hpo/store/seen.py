@@ -18,7 +18,7 @@ from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import insert
 
-from hpo.store.reading import ENDS, Reading
+from hpo.store.reading import ENDS, EPOCHS_OF_RUNNING, Reading
 
 _PARAMS, _ATTRIBUTES = models.TrialParamModel.__table__, models.TrialSystemAttributeModel.__table__
 
@@ -29,7 +29,7 @@ class Seen:
 
     Attributes:
         trials: all, by number.
-        unfinished: those that run or wait, by number.
+        unfinished: those that run or wait, by number; their epochs may be missing.
         finished: the others, in the order in which this process came to know that they have ended: a later look finds
             the same ones, and more behind them.
         failed: how many of those are of no use: their state is FAIL.
@@ -130,14 +130,25 @@ class Cache(_CachedStorage):
             gathered.attributes[key] = {"trial_id": trial_id, "key": key, "value_json": json.dumps(value)}
 
     def see(self, study_id: int) -> Seen:
-        """The trials as they are now.
+        """The trials as they are now, those that run without their epochs.
 
         Args:
             study_id: of the study.
         """
+        before = EPOCHS_OF_RUNNING.set(False)
+        try:
+            self._read_everything(study_id)
+        finally:
+            EPOCHS_OF_RUNNING.reset(before)
+        return self._known(study_id)
+
+    def one(self, study_id: int, number: int) -> FrozenTrial:
+        """One trial as it is now."""
+        return self.get_trial(self.get_trial_id_from_study_id_trial_number(study_id, number))
+
+    def _read_everything(self, study_id: int) -> None:
         if self._gathered() is None:
             self._read_trials_from_remote_storage(study_id)
-        return self._known(study_id)
 
     def _known(self, study_id: int) -> Seen:
         with self._lock:
@@ -162,10 +173,10 @@ class Cache(_CachedStorage):
             states: only these; None for all.
         """
         if states is None or any(state in states for state in TrialState if state not in ENDS):
-            seen = self.see(study_id)
+            self._read_everything(study_id)
         else:
             self._read_ended(study_id)
-            seen = self._known(study_id)
+        seen = self._known(study_id)
         of = seen.unfinished if states is not None and not any(end in states for end in ENDS) else seen.trials
         found = [trial for trial in of if states is None or trial.state in states]
         return copy.deepcopy(found) if deepcopy else found

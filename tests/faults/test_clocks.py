@@ -13,7 +13,7 @@ from tests.faults.fleet import Fleet, keep
 from tests.faults.test_storm import CLAIM_SECONDS
 from tests.postgres import Server
 
-TRIALS, LEASE, HOUR = 12, 3.0, 3600.0
+TRIALS, LEASE, HOUR = 10, 3.0, 3600.0
 
 
 @pytest.mark.timeout(200)

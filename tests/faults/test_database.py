@@ -16,7 +16,7 @@ from tests.faults.conftest import Begin
 from tests.faults.fleet import Fleet, keep
 from tests.postgres import Server, binaries
 
-TRIALS, LEASE = 12, 3.0
+TRIALS, LEASE = 8, 3.0
 PAST_THE_LEASE = LEASE + 1.0
 # sessions of workers: this test's own bear its pid
 THROW_OUT = (

@@ -9,7 +9,7 @@ from tests.faults.storm import Storm, rage
 from tests.postgres import Server
 
 # In which some slot becomes free (a trial takes two seconds) and its claim gets its turn, on a busy machine.
-CLAIM_SECONDS = 10.0
+CLAIM_SECONDS = 20.0
 STORM = Storm(trials=110, kills=30, stops=5, outages=3)
 
 

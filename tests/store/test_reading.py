@@ -107,8 +107,11 @@ def test_what_is_seen(address: str) -> None:
 
 
 def test_a_claim_takes_as_many_rows_on_a_long_study_as_on_a_short_one(postgres: Server) -> None:
-    """Statements and rows of a claim, of a report and of its end do not grow with the trials that have ended."""
-    store = open_store(postgres.database(f"t{uuid.uuid4().hex}"))
+    """Statements and rows of a claim, of a report and of its end do not grow with the trials that have ended, nor with
+    the epochs of those that run.
+    """
+    address = postgres.database(f"t{uuid.uuid4().hex}")
+    store, others = open_store(address), open_store(address)
     create(store, definition(budget={"trials": 1000}))
     rows = [0, 0]
 
@@ -117,10 +120,13 @@ def test_a_claim_takes_as_many_rows_on_a_long_study_as_on_a_short_one(postgres: 
         rows[0] += 1
         rows[1] += max(0, getattr(cursor, "rowcount", 0))
 
-    claims = Claims(store, "s", "a", Times())
+    claims, theirs = Claims(store, "s", "a", Times()), Claims(others, "s", "b", Times())
+    running = claimed(theirs)
     found = []
-    for _ in range(2):
+    for turn in range(2):
         work_off(claims, most=20)
+        for step in range(30 * turn):
+            theirs.report(running, Epoch(fold=0, epoch=step, step=step, value=0.5, seconds=0.1, logs={}))
         before = tuple(rows)
         claim = claimed(claims)
         claims.report(claim, Epoch(fold=0, epoch=0, step=0, value=0.5, seconds=0.1, logs={}))
