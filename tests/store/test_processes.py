@@ -147,7 +147,7 @@ def test_sigstop_inside_the_claim_is_reported_and_harmless(
         os.kill(os.getpid(), signal.SIGSTOP)
         return suggest(*a)
     search.suggest = stand
-    claims = Claims(open_store(address), "s", "stopped", FAST)
+    claims = Claims(open_store(address), "s", "stopped", Times())
     print(claimed(claims).number)
     """
     address = f"sqlite:///{tmp_path / 'hpo.db'}"
@@ -156,7 +156,7 @@ def test_sigstop_inside_the_claim_is_reported_and_harmless(
     assert process.stdout.readline() == "stopping\n"
     monkeypatch.setattr(locks, "REPORT_SECONDS", 0.2)
     waiting = python(
-        f"sqlite:///{tmp_path / 'hpo.db'}", 'print(claimed(Claims(open_store(address), "s", "waits", FAST)).number)'
+        f"sqlite:///{tmp_path / 'hpo.db'}", 'print(claimed(Claims(open_store(address), "s", "waits", Times())).number)'
     )
     try:
         lock = locks.StudyLock(tmp_path / "hpo.db.locks" / "s.lock", for_seconds=0.6)
