@@ -13,6 +13,7 @@ from typing import Any
 from rich.console import Console
 
 from hpo import data
+from hpo.artifacts.copies import Copies
 from hpo.bundle import About, Bundle, Conversion, Data, Manifest, Weights, describe, manifest, write_bundle
 from hpo.bundle.card import Scores, card
 from hpo.conversion import ConversionError, Converted, Request, convert
@@ -61,7 +62,7 @@ class _Chosen:
 
 
 def make(
-    store: Store, name: str, number: int | None, output: Path, *, artifacts: Path, cache: Path, console: Console
+    store: Store, name: str, number: int | None, output: Path, *, copies: Copies, cache: Path, console: Console
 ) -> Bundle:
     """Writes a bundle.
 
@@ -71,7 +72,7 @@ def make(
         number: of the trial; None means the winner of the study's evaluation, refitted where it was refitted, or where
             there is no evaluation, the best trial.
         output: the file.
-        artifacts: root of the trials' files, where refitted models lie.
+        copies: of the trials' files, where refitted models lie.
         cache: with the study's arrays, which are verified.
         console: shows how a training goes on.
 
@@ -82,7 +83,7 @@ def make(
     """
     _check_machine(output)
     with tempfile.TemporaryDirectory(prefix="hpo-") as own:
-        place = Place(artifacts, cache, Path(own), console)
+        place = Place(copies, cache, Path(own), console)
         chosen = _choose(store, store.study(name), number, place)
         log.info("converting the model, and comparing ONNX with Keras ...")
         converted = convert(Request(model=chosen.trained.model, part=chosen.trained.part, folder=place.folder))

@@ -131,6 +131,17 @@ def remove(folder: Path, *, before: tuple[int, int] | None = None) -> None:
                 path.unlink(missing_ok=True)
 
 
+def is_one(name: str) -> bool:
+    """Whether a file of that name is a checkpoint, or half of one."""
+    return _NAME.fullmatch(name) is not None
+
+
+def newest(folder: Path) -> Path | None:
+    """The last whole checkpoint in a trial's folder; None if there is none."""
+    whole = [(age, path) for age, path in _found(folder) if not path.name.startswith(".")]
+    return max(whole)[1] if whole else None
+
+
 def found(folder: Path) -> list[Path]:
     """The checkpoints in a trial's folder, half-written ones too."""
     return sorted(path for _, path in _found(folder))

@@ -28,6 +28,7 @@ from hpo.errors import UsageError
 from hpo.folders import names
 
 if TYPE_CHECKING:
+    from hpo.artifacts import Artifacts
     from hpo.launch import Wish
     from hpo.store import Store
 
@@ -266,7 +267,7 @@ def export(
     output: Path | None,
     form: str,
     storage: str,
-    artifacts: Path,
+    artifacts: "Artifacts",
     cache: Path,
 ) -> None:
     """The best parameters, with score, data hashes and versions; or those of other trials, or a table of all.
@@ -288,10 +289,14 @@ def export(
             deliver(written(store, name, form, number=trial, top=top, pareto=pareto), output)
 
 
-def _export_bundle(store: "Store", name: str, trial: int | None, output: Path, artifacts: Path, cache: Path) -> None:
+def _export_bundle(
+    store: "Store", name: str, trial: int | None, output: Path, artifacts: "Artifacts", cache: Path
+) -> None:
     from hpo import bundling
+    from hpo.artifacts.copies import Copies
 
-    bundle = bundling.make(store, name, trial, output, artifacts=artifacts, cache=cache, console=console(err=True))
+    copies = Copies(artifacts, cache)
+    bundle = bundling.make(store, name, trial, output, copies=copies, cache=cache, console=console(err=True))
     log.info("wrote %s, digest %s", output, bundle.digest)
 
 

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import click
 
 from hpo import settings
-from hpo.console import artifacts_option, example, log, option, storage_option
+from hpo.console import artifacts_option, cache_option, example, log, option, storage_option
 from hpo.errors import UsageError, require
 
 if TYPE_CHECKING:
+    from hpo.artifacts import Artifacts
     from hpo.dashboard.accounts import Role
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -38,6 +39,7 @@ _ROLE = click.Choice(["viewer", "editor"])
 @option("--make-user", metavar="NAME", help="Ask for a password, print a line for the users file, and end.")
 @option("--role", type=_ROLE, default="viewer", show_default=True, help="Of that user.")
 @artifacts_option
+@cache_option
 @storage_option
 def dashboard(
     host: str,
@@ -56,7 +58,8 @@ def dashboard(
     dry_run: bool,
     make_user: str | None,
     role: "Role",
-    artifacts: Path,
+    artifacts: "Artifacts",
+    cache: Path,
     storage: str,
 ) -> None:
     """Shows studies in a browser: Optuna Dashboard, with curves, matrices and notes of hpo, behind a login.
@@ -69,6 +72,7 @@ def dashboard(
         return
     for library in ("optuna_dashboard", "gunicorn"):
         require(library, "dashboard", "hpo dashboard")
+    from hpo.artifacts.copies import Copies
     from hpo.dashboard.accounts import Accounts
     from hpo.dashboard.audit import Audit
     from hpo.dashboard.gate import Door, Gate
@@ -96,7 +100,9 @@ def dashboard(
     door = Door(Hosts(host, allow_host), accounts, Sessions(session_hours * 3600), audit, anonymous, proxy=proxy)
 
     def make() -> Gate:
-        return Gate(door, House(lambda: Store(storage, read_only=True), lambda: Store(editing), artifacts))
+        return Gate(
+            door, House(lambda: Store(storage, read_only=True), lambda: Store(editing), Copies(artifacts, cache))
+        )
 
     # what is wrong with the database is said here and now; it is opened again in the process that serves
     with Store(storage, read_only=True) as store, listen(place) as listener:

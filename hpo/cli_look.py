@@ -7,6 +7,7 @@ import click
 
 from hpo.console import (
     artifacts_option,
+    cache_option,
     console,
     emit,
     example,
@@ -20,6 +21,7 @@ from hpo.console import (
 from hpo.errors import StudyFailedError, UsageError
 
 if TYPE_CHECKING:
+    from hpo.artifacts import Artifacts
     from hpo.store import Store
 
 INTERRUPTED = 130
@@ -104,13 +106,15 @@ def show(name: str, number: int, storage: str, as_json: bool) -> None:
 @number_argument
 @storage_option
 @artifacts_option
-def logs(name: str, number: int, storage: str, artifacts: Path) -> None:
+@cache_option
+def logs(name: str, number: int, storage: str, artifacts: "Artifacts", cache: Path) -> None:
     """What a trial's process printed, over all of its attempts."""
+    from hpo.artifacts.copies import Copies
     from hpo.store import Store
 
     with Store(storage, read_only=True) as store:
         trial = store.trial(name, number)
-    file = artifacts / (trial.artifacts or "") / "log.txt"
+    file = Copies(artifacts, cache).folder(trial.artifacts, {"log.txt"}) / "log.txt"
     if trial.artifacts is None or not file.exists():
         raise UsageError(f"trial {number} of study {name!r} has no log at {file}: it has not started, or ran elsewhere")
     click.echo(file.read_text(errors="replace"), nl=False)

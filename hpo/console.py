@@ -82,13 +82,26 @@ def storage_option(function: F) -> F:
     return cast(F, command)
 
 
+class _Store(click.Path):
+    """An artifact store; the command gets an `Artifacts`."""
+
+    name = "store"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Opens it, and asks it nothing yet."""
+        from hpo.artifacts.address import open_artifacts
+
+        return open_artifacts(str(value) if "://" in str(value) else str(super().convert(value, param, ctx)))
+
+
 artifacts_option = option(
     "--artifacts",
     envvar="HPO_ARTIFACTS",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=settings.ARTIFACTS,
+    type=_Store(file_okay=False),
+    default=str(settings.ARTIFACTS),
     show_default=True,
-    help="Folder for logs, curves and reports of trials.",
+    metavar="STORE",
+    help="Where logs, curves, reports and checkpoints of trials are kept: a folder, or s3://BUCKET/PREFIX.",
 )
 cache_option = option(
     "--cache",

@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,6 +19,9 @@ from hpo.console import (
     storage_option,
 )
 from hpo.errors import UsageError
+
+if TYPE_CHECKING:
+    from hpo.artifacts import Artifacts
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -67,8 +71,11 @@ def migrate(
 @option("--dry-run", is_flag=True, help="Print what would be deleted, and change nothing.")
 @storage_option
 @artifacts_option
+@cache_option
 @json_option
-def delete(name: str, yes: bool, dry_run: bool, storage: str, artifacts: Path, as_json: bool) -> None:
+def delete(
+    name: str, yes: bool, dry_run: bool, storage: str, artifacts: "Artifacts", cache: Path, as_json: bool
+) -> None:
     """Deletes a study for good: its trials, its evaluations, its files.
 
     Refused while a worker is at work on it. Interrupted, the same command goes on. Who opened which test part stays on
@@ -81,20 +88,20 @@ def delete(name: str, yes: bool, dry_run: bool, storage: str, artifacts: Path, a
     with Store(storage, read_only=dry_run) as store:
         doomed = deletion.look(store, name)
         folders = keeping.folders_of(doomed, artifacts)
-        files = sum(map(keeping.size, folders))
+        files = sum(folders.values())
         trials = doomed.rows["trials"]
         what = f"{', '.join(doomed.names)} in {store.place}: {trials} trials, {size(files)} of files"
         found = {
             "studies": doomed.names,
             "rows": doomed.rows,
-            "folders": [str(folder) for folder in folders],
+            "folders": list(folders),
             "bytes": files,
             "deleted": not dry_run,
         }
         if not dry_run:
             if not yes:
                 _ask(f"Delete {what}?")
-            keeping.delete(store, doomed, artifacts)
+            keeping.delete(store, doomed, artifacts, cache)
     if as_json:
         emit(found)
     else:
@@ -114,7 +121,7 @@ def _ask(question: str) -> None:
 @artifacts_option
 @cache_option
 @json_option
-def gc(orphans: bool, dry_run: bool, storage: str, artifacts: Path, cache: Path, as_json: bool) -> None:
+def gc(orphans: bool, dry_run: bool, storage: str, artifacts: "Artifacts", cache: Path, as_json: bool) -> None:
     """Clears what nobody needs: checkpoints of ended trials, caches of no study, workers that left, half-written files.
 
     Safe while studies are worked on. Folders of unknown studies may belong to another database: they are named, and
@@ -129,7 +136,7 @@ def gc(orphans: bool, dry_run: bool, storage: str, artifacts: Path, cache: Path,
         going = [item for item in found if orphans or item.kind != keeping.ORPHAN]
         staying = [item for item in found if item not in going]
         if not dry_run:
-            keeping.clear(store, going, artifacts)
+            keeping.clear(store, going, artifacts, cache)
     total = sum(item.bytes for item in going)
     if as_json:
         items = [{"kind": item.kind, "name": item.name, "bytes": item.bytes} for item in going]

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,13 +11,18 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from hpo import checkpoints, data, formats
+from hpo import spool as spools
+from hpo.artifacts import Artifacts, Entry
+from hpo.artifacts.copies import FETCHED
 from hpo.errors import StorageError
 from hpo.settings import SHELF
+from hpo.spool import STALE_SECONDS
 from hpo.store import Doomed, Store, deletion, roster
 from hpo.study_file import SIBLINGS
 
 WORKER = "worker that left"
 ORPHAN = "folder of an unknown study"
+COPIES = "copies of trials' files"
 HALF_DELETED = "half-deleted study"
 
 
@@ -26,41 +32,56 @@ class Rubbish:
 
     Attributes:
         kind: what it is, in words.
-        name: of a study or a worker, or the path.
-        path: file or folder; None for what stands in the database.
-        bytes: on the disk.
+        name: of a study or a worker; or where it is.
+        bytes: of it.
+        path: file or folder on this machine; None for all else.
         cache: root of the cache that it is an entry of; None for all else.
+        stored: names of its files in the artifact store, or of one folder, with a "/" at its end.
     """
 
     kind: str
     name: str
-    path: Path | None = None
     bytes: int = 0
+    path: Path | None = None
     cache: Path | None = None
+    stored: tuple[str, ...] = ()
 
 
-def delete(store: Store, doomed: Doomed, artifacts: Path) -> None:
+def delete(store: Store, doomed: Doomed, artifacts: Artifacts, cache: Path) -> None:
     """Deletes a study with its siblings and files. Interrupted, it can be called again.
 
     Args:
         store: the database.
         doomed: what `deletion.look` found.
-        artifacts: root of all trials' files.
+        artifacts: the store of the trials' files.
+        cache: of this machine, where files may wait for the store.
 
     Raises:
         UsageError: somebody works on it; nothing was removed.
         StorageError: files cannot be removed; the rows are gone, the same call goes on.
     """
     deletion.begin(store, doomed)
-    for folder in folders_of(doomed, artifacts):
-        _remove(folder)
+    for name in _outermost(doomed):
+        artifacts.remove_folder(name)
+    for spool in spools.waiting(cache):
+        if spool.study in doomed.names and spool.address == artifacts.address:
+            _remove(spool.path)
     deletion.end(store, doomed)
 
 
-def folders_of(doomed: Doomed, artifacts: Path) -> list[Path]:
-    """The folders of studies, those that lie in another one left out."""
-    names = [name for name in doomed.names if not any(name.startswith(f"{other}/") for other in doomed.names)]
-    return [artifacts / name for name in names if (artifacts / name).exists()]
+def folders_of(doomed: Doomed, artifacts: Artifacts) -> dict[str, int]:
+    """The folders of studies that have files in the store, with their bytes.
+
+    Raises:
+        StorageError: the store cannot be read.
+    """
+    found = {f"{artifacts.address}/{name}": artifacts.entries(name) for name in _outermost(doomed)}
+    return {folder: sum(entry.bytes for entry in entries) for folder, entries in found.items() if entries}
+
+
+def _outermost(doomed: Doomed) -> list[str]:
+    """The names of studies, those that lie in another one left out."""
+    return [name for name in doomed.names if not any(name.startswith(f"{other}/") for other in doomed.names)]
 
 
 def size(path: Path) -> int:
@@ -69,64 +90,91 @@ def size(path: Path) -> int:
     return sum(file.lstat().st_size for file in files if file.is_file() or file.is_symlink())
 
 
-def rubbish(store: Store, artifacts: Path, cache: Path) -> list[Rubbish]:
+def rubbish(store: Store, artifacts: Artifacts, cache: Path) -> list[Rubbish]:
     """All that nobody needs. Trials that run, or may be taken up again, are left alone, and so are their files.
 
     Args:
         store: the database.
-        artifacts: root of all trials' files.
+        artifacts: the store of the trials' files.
         cache: root of the data cache.
+
+    Raises:
+        StorageError: the artifact store cannot be read.
     """
-    # Folders first, the database second: a folder is made after its row, so one without a row is nobody's.
-    folders = {name: _numbered(artifacts / name) for name in _studies_in(artifacts)}
+    # Files first, the database second: a file is made after its trial's row, so one without a row is nobody's.
+    shelved, folders = _sorted(artifacts.entries())
     found = [Rubbish(HALF_DELETED, name) for name in deletion.half_deleted(store)]
     half_deleted = {each.name for each in found}
     names = store.names()
-    keep: set[str] = set()
+    records = {name: store.study(name) for name in names}
+    keep = {sha256 for record in records.values() for sha256 in (record.data.sha256, record.data.split_sha256)}
     for name in names:
-        record = store.study(name)
-        keep |= {record.data.sha256, record.data.split_sha256}
-        found += _of_study(store, name, folders.get(name, {}))
-    for name in folders:
+        found += _of_study(store, name, folders.get(name, {}), artifacts)
+    for name, trials in folders.items():
         if name not in names and not any(name == n or name.startswith(f"{n}/") for n in half_deleted):
-            found.append(_file(ORPHAN, artifacts / name))
+            total = sum(entry.bytes for entries in trials.values() for entry in entries)
+            found.append(Rubbish(ORPHAN, f"{artifacts.address}/{name}", total, stored=(f"{name}/",)))
     found += [Rubbish(WORKER, worker) for worker in roster.gone(store)]
-    found += [Rubbish(kind, str(path), path, size(path), cache=cache) for kind, path in data.unused(cache, keep)]
-    shelf = artifacts / SHELF  # workers cannot build anew what lies there
-    found += [Rubbish(ORPHAN, str(path), path, size(path), cache=shelf) for _, path in data.unused(shelf, keep)]
+    found += [Rubbish(kind, str(path), size(path), path, cache) for kind, path in data.unused(cache, keep)]
+    found += [Rubbish(COPIES, str(path), size(path), path) for path in sorted((cache / FETCHED).glob("*"))]
+    known = {(name, record.created_at) for name, record in records.items()}
+    for spool in spools.waiting(cache):
+        if (spool.study, spool.created_at) not in known:
+            found.append(Rubbish(ORPHAN, str(spool.path), size(spool.path), spool.path))
+    for entry, entries in shelved.items():  # workers cannot build anew what lies there
+        if entry.rpartition("/")[2] not in keep:
+            total = sum(each.bytes for each in entries)
+            found.append(Rubbish(ORPHAN, f"{artifacts.address}/{entry}", total, stored=(f"{entry}/",)))
     return found
 
 
-def _studies_in(artifacts: Path) -> list[str]:
-    """Names of the studies that have files here."""
-    if not artifacts.is_dir():
-        return []
-    outer = [folder for folder in sorted(artifacts.iterdir()) if folder.is_dir() and not folder.is_symlink()]
-    inner = [folder for study in outer for folder in sorted(study.iterdir()) if folder.name in SIBLINGS]
-    found = [folder for folder in (*outer, *inner) if _numbered(folder) or (folder / "forkserver.log").exists()]
-    return [folder.relative_to(artifacts).as_posix() for folder in found]
+Folders = dict[str, dict[int | None, list[Entry]]]
+"""Study -> number of a trial, None for none -> files."""
 
 
-def _numbered(folder: Path) -> dict[int, Path]:
-    """The folders of a study's trials by number."""
-    return {int(f.name): f for f in folder.iterdir() if re.fullmatch(r"0|[1-9][0-9]*", f.name) and f.is_dir()}
+def _sorted(entries: Iterable[Entry]) -> tuple[dict[str, list[Entry]], Folders]:
+    """A store's files: by entry of the shelf, and by study and trial."""
+    shelved: dict[str, list[Entry]] = {}
+    folders: Folders = {}
+    for entry in entries:
+        first, *rest = entry.name.split("/")
+        if first == SHELF:
+            if len(rest) > 2 and rest[0] == "splits":
+                shelved.setdefault("/".join([first, *rest[:2]]), []).append(entry)
+            continue
+        if len(rest) > 1 and rest[0] in SIBLINGS:
+            first, rest = f"{first}/{rest[0]}", rest[1:]
+        number = int(rest[0]) if len(rest) > 1 and re.fullmatch(r"0|[1-9][0-9]*", rest[0]) else None
+        if number is not None or rest == ["forkserver.log"]:
+            folders.setdefault(first, {}).setdefault(number, []).append(entry)
+    return shelved, folders
 
 
-def _of_study(store: Store, name: str, folders: dict[int, Path]) -> Iterator[Rubbish]:
+def _of_study(store: Store, name: str, folders: dict[int | None, list[Entry]], place: Artifacts) -> Iterator[Rubbish]:
     trials = store.trials(name)
-    for number, folder in sorted(folders.items()):
+    for number, entries in folders.items():
+        if number is None:
+            continue
         if number >= len(trials):
-            yield _file("folder of an unknown trial", folder)
+            folder = f"{name}/{number}"
+            total = sum(entry.bytes for entry in entries)
+            yield Rubbish("folder of an unknown trial", f"{place.address}/{folder}", total, stored=(f"{folder}/",))
         elif trials[number].state in ("complete", "pruned", "fail"):
-            for file in checkpoints.found(folder):
-                yield _file("checkpoint of an ended trial", file)
+            for entry in entries:
+                if _is_half_written(entry):
+                    yield Rubbish("half-written", f"{place.address}/{entry.name}", entry.bytes, stored=(entry.name,))
+                if checkpoints.is_one(entry.name.removeprefix(f"{name}/{number}/")):
+                    where = f"{place.address}/{entry.name}"
+                    yield Rubbish("checkpoint of an ended trial", where, entry.bytes, stored=(entry.name,))
 
 
-def _file(kind: str, path: Path) -> Rubbish:
-    return Rubbish(kind, str(path), path, size(path))
+def _is_half_written(entry: Entry) -> bool:
+    """Whether a process that was killed left it; one that still writes it began lately."""
+    name = entry.name.rpartition("/")[2]
+    return name.startswith(".") and name.endswith(".tmp") and time.time() - entry.modified > STALE_SECONDS
 
 
-def clear(store: Store, items: Iterable[Rubbish], artifacts: Path) -> None:
+def clear(store: Store, items: Iterable[Rubbish], artifacts: Artifacts, cache: Path) -> None:
     """Removes what `rubbish` found.
 
     Raises:
@@ -134,13 +182,18 @@ def clear(store: Store, items: Iterable[Rubbish], artifacts: Path) -> None:
     """
     for item in items:
         if item.kind == HALF_DELETED:
-            delete(store, deletion.look(store, item.name), artifacts)
+            delete(store, deletion.look(store, item.name), artifacts, cache)
         elif item.kind == WORKER:
             roster.forget(store, item.name)
         elif item.path is not None and item.cache is not None:
             data.drop(item.cache, item.path)
         elif item.path is not None:
             _remove(item.path)
+        for name in item.stored:
+            if name.endswith("/"):
+                artifacts.remove_folder(name.removesuffix("/"))
+            else:
+                artifacts.remove([name])
 
 
 def _remove(path: Path) -> None:

@@ -1,7 +1,6 @@
 """What `hpo launch` and `hpo worker` do: the study's row, the workers, the last words."""
 
 import logging
-import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from importlib.util import find_spec
@@ -11,13 +10,13 @@ from rich.console import Console
 
 from hpo import data, notify, versions
 from hpo import launch as launchers
+from hpo.artifacts import StoreAway, check
 from hpo.errors import MissingExtra, StorageError
 from hpo.export import export
 from hpo.knowledge import Knowledge
 from hpo.launch import Plan, Wish, local
 from hpo.prepare import Prepared
 from hpo.render import best_words, score, state, summary_line
-from hpo.settings import SHELF
 from hpo.store import Store, StudyRecord, on_server, retried
 from hpo.study import differences
 from hpo.watching import Watch
@@ -41,14 +40,14 @@ def run(prepared: Prepared, place: str, wish: Wish, console: Console, known: Kno
         UsageError: the study exists, and was created with other versions; or nobody can be told as `[notify]` says.
     """
     if place == "local":
-        _check_machine(wish.artifacts)
+        _check_machine(wish, new=True)
         notify.check(prepared.definition.notify, Path(prepared.record.base or ""))
     name, storage = prepared.definition.name, wish.storage
     to_start = launchers.get(place).plan(wish)
     with Store(storage, create=not on_server(storage)) as store:
         data.prepare(prepared.data, prepared.split, wish.cache)
         if store.server:  # its workers may be on other machines
-            data.share(prepared.split.sha256, wish.cache, wish.artifacts / SHELF)
+            data.share(prepared.split.sha256, wish.cache, wish.artifacts)
         if place == "local" and name in store.names():
             _refuse_mixed(store.study(name), wish)
         used = versions.installed(prepared.spaces)
@@ -104,7 +103,7 @@ def _plan_here(store: Store, wish: Wish) -> Plan:
     record = retried(lambda: store.study(wish.study))
     threads = record.definition.train.threads
     _refuse_mixed(record, wish)
-    _check_machine(wish.artifacts)
+    _check_machine(wish)
     to_start = local.plan(replace(wish, threads=threads))
     for line in to_start.lines:
         log.info("%s", line)
@@ -116,19 +115,21 @@ def _refuse_mixed(record: StudyRecord, wish: Wish) -> None:
     versions.refuse_mixed(record.name, record.versions, record.spaces, allow=wish.allow_mixed)
 
 
-def _check_machine(artifacts: Path) -> None:
-    """Refuses what would end every trial of a worker on this machine, and not because of the trial."""
+def _check_machine(wish: Wish, *, new: bool = False) -> None:
+    """Refuses what would end every trial of a worker on this machine, and not because of the trial.
+
+    Args:
+        wish: what is to be started.
+        new: somebody launches: an artifact store that is away is said at once. Workers begin without it.
+    """
     if find_spec("tensorflow") is None:  # looks for it without importing it
         raise MissingExtra("tensorflow", "train", "Training on this machine")
     try:
-        artifacts.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=artifacts):
-            pass
-    except OSError as error:
-        raise StorageError(
-            f"cannot write the trials' files to {artifacts}: {error.strerror or error}. "
-            "Choose another folder with HPO_ARTIFACTS or --artifacts"
-        ) from error
+        check(wish.artifacts)
+    except StorageError as error:
+        if new or not isinstance(error, StoreAway):
+            raise StorageError(f"{error}. Choose another place with HPO_ARTIFACTS or --artifacts") from error
+        log.warning("%s; working all the same, files of trials wait in %s", error, wish.cache)
 
 
 def last_words(name: str, storage: str, code: int) -> Iterator[str]:

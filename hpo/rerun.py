@@ -70,7 +70,7 @@ def train_again(
     claim = recorded(record, trial)
     parts = data.parts(record.data.split_sha256, cache.resolve())
     changed, said = _source(record, cache)
-    spec = specify(record, claim.model_copy(update={"artifacts": "."}), parts, folder.resolve())
+    spec = specify(record, claim, parts, folder.resolve())
     heard_epochs: list[Epoch] = []
 
     def hear(epoch: Epoch) -> Cause | None:

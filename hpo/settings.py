@@ -7,11 +7,11 @@ from pathlib import Path
 STORAGE = "sqlite:///.hpo/hpo.db"
 ARTIFACTS = Path(".hpo/artifacts")
 CACHE = Path(".hpo/cache")
-SHELF = ".data"  # folder below the artifacts from which workers on other machines fetch arrays; no study is called so
+SHELF = ".data"  # folder of the artifact store from which workers on other machines fetch arrays; no study is called so
 
-# Names that may hold a database's address or password, or say where one lies: no trial's process gets them. It needs
-# none of our own variables either: what a trial is told stands in its TrialSpec.
-_SECRET_PREFIXES = ("HPO_", "PG", "POSTGRES", "DATABASE_", "OPTUNA_STORAGE")
+# Names that may hold an address or a password of the database or of the artifact store, or say where one lies: no
+# trial's process gets them. It needs none of our own variables either: what a trial is told stands in its TrialSpec.
+_SECRET_PREFIXES = ("HPO_", "PG", "POSTGRES", "DATABASE_", "OPTUNA_STORAGE", "AWS_", "BOTO_")
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class Times:
         grace: that running trials have to finish after SIGTERM.
         notice: between two looks whether there is something to say of the study to people elsewhere.
         deliver: that one try to say it may take.
+        carry: between two looks at what the trials have written, for the artifact store.
     """
 
     lease: float = 60.0
@@ -37,10 +38,11 @@ class Times:
     grace: float = 30.0
     notice: float = 30.0
     deliver: float = 20.0
+    carry: float = 5.0
 
 
 def child_environment() -> dict[str, str]:
-    """The environment of the fork server and of all trials: no database, quiet, one source of threads."""
+    """The environment of the fork server and of all trials: no database, no store, quiet, one source of threads."""
     env = {k: v for k, v in os.environ.items() if not k.startswith(_SECRET_PREFIXES)}
     env.update(
         {

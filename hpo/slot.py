@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hpo import checkpoints
+from hpo.carrier import LOG, Carrier
 from hpo.cgroup import oom_kills
 from hpo.child import Child, ChildStartError, Closed, ForkServer
 from hpo.errors import HpoError, StorageError
@@ -82,8 +82,8 @@ class Slot:
     Args:
         claims: of the worker.
         server: starts children.
-        specify: makes the spec of a claimed trial.
-        artifacts: folder of all trials' files.
+        specify: makes the spec of a claimed trial that writes into a folder.
+        carrier: sees to the trials' files.
         times: see `Times`.
         wishes: shared with the supervisor and the other slots.
         device: value of CUDA_VISIBLE_DEVICES for its trials; None leaves it as it is.
@@ -94,8 +94,8 @@ class Slot:
         self,
         claims: Claims,
         server: ForkServer,
-        specify: Callable[[Claim], TrialSpec],
-        artifacts: Path,
+        specify: Callable[[Claim, Path], TrialSpec],
+        carrier: Carrier,
         times: Times,
         wishes: Wishes,
         device: str | None = None,
@@ -104,7 +104,7 @@ class Slot:
         self._claims = claims
         self._server = server
         self._specify = specify
-        self._artifacts = artifacts
+        self._carrier = carrier
         self._times = times
         self._wishes = wishes
         self._device = device
@@ -171,22 +171,23 @@ class Slot:
     def _start(self, running: Running) -> Child | None:
         """A process for the trial; None when there was none this time, and the trial was given back."""
         claim = running.claim
-        folder = self._artifacts / claim.artifacts
-        spec = self._specify(claim).model_copy(update={"device": running.device, "resumable": True})
         try:
-            return self._server.start(spec, folder / "log.txt")
+            folder = self._carrier.begin(claim, self._wishes.abort.is_set)
+            spec = self._specify(claim, folder).model_copy(update={"device": running.device, "resumable": True})
+            return self._server.start(spec, folder / LOG)
         except ChildStartError as error:
             self._give_up_start(claim, error)
             return None
         except OSError as error:
-            self._claims.release(claim, lost=False)
+            self._give_back(claim, lost=False)
             raise StorageError(
-                f"cannot write {folder}: {error.strerror}; free space, or name another folder with --artifacts"
+                f"cannot write {error.filename or 'the cache'}: {error.strerror}; free space, or name another folder "
+                "with --cache"
             ) from error
 
     def _give_up_start(self, claim: Claim, error: ChildStartError) -> None:
         """Gives a trial back whose process never came to work: the machine's fault, not the trial's."""
-        self._claims.release(claim, lost=False)
+        self._give_back(claim, lost=False)
         self._wishes.failed_starts += 1
         if self._wishes.failed_starts >= START_TRIES:
             raise error
@@ -228,6 +229,8 @@ class Slot:
             case Result():
                 running.result = message
             case Epoch() if running.told is None and not running.lost:
+                if message.checkpoint is not None:
+                    self._carrier.changed()
                 if self._claims.report(running.claim, message):
                     self._tell(running, child, Cause.PRUNED)
 
@@ -263,19 +266,19 @@ class Slot:
     def _end(self, running: Running, child: Child) -> None:
         claim = running.claim
         if running.result is not None:
-            if self._claims.finish(claim, running.result):
-                checkpoints.remove(self._artifacts / claim.artifacts)
-            else:
+            if not self._finish(claim, running.result):
                 log.warning("trial %d was taken over by another worker; its result here is dropped", claim.number)
         elif running.lost:
             self._claims.forget(claim)
+            self._carrier.drop(claim)
             log.warning("trial %d was taken over by another worker", claim.number)
         elif self._wishes.abort.is_set():
-            self._claims.release(claim, lost=False, why=self._wishes.interruption)
+            self._carrier.settle()
+            self._give_back(claim, lost=False, why=self._wishes.interruption)
         elif child.status == -signal.SIGKILL and (oom_kills() or 0) > (running.oom_kills or 0):
-            self._claims.finish(claim, Result(cause=Cause.OUT_OF_MEMORY, detail="the kernel killed it for its memory"))
+            self._finish(claim, Result(cause=Cause.OUT_OF_MEMORY, detail="the kernel killed it for its memory"))
         elif not running.started:
-            where = self._artifacts / claim.artifacts / "log.txt"
+            where = self._carrier.begin(claim, self._wishes.abort.is_set) / LOG
             self._give_up_start(
                 claim,
                 ChildStartError(
@@ -284,7 +287,20 @@ class Slot:
             )
         else:
             log.warning("the process of trial %d %s; it will be taken up again", claim.number, _how(child))
-            self._claims.release(claim, lost=True)
+            self._give_back(claim, lost=True)
+
+    def _finish(self, claim: Claim, result: Result) -> bool:
+        """Records a trial's end. False where it was another worker's by then."""
+        recorded = self._claims.finish(claim, result)
+        if recorded:
+            self._carrier.end(claim)
+        else:
+            self._carrier.drop(claim)
+        return recorded
+
+    def _give_back(self, claim: Claim, *, lost: bool, why: Interruption | None = None) -> None:
+        self._claims.release(claim, lost=lost, why=why)
+        self._carrier.leave(claim)
 
 
 def _how(child: Child) -> str:

@@ -11,14 +11,14 @@ from hpo.store.records import Claim, StudyRecord, TrialRecord
 from hpo.trial import FoldParts, TrainSettings, TrialSpec
 
 
-def specify(record: StudyRecord, claim: Claim, parts: Sequence[FoldParts], artifacts: Path) -> TrialSpec:
+def specify(record: StudyRecord, claim: Claim, parts: Sequence[FoldParts], folder: Path) -> TrialSpec:
     """The spec of a claimed trial.
 
     Args:
         record: of the study.
         claim: the trial, with all of its settings.
         parts: where the arrays of each fold lie on this machine.
-        artifacts: root of all trials' files; an absolute path.
+        folder: takes the trial's files; an absolute path.
     """
     train = record.definition.train
     return TrialSpec(
@@ -42,7 +42,7 @@ def specify(record: StudyRecord, claim: Claim, parts: Sequence[FoldParts], artif
         folds=tuple(parts),
         classes=record.data.classes,
         padded=record.data.padded,
-        artifacts=str(artifacts / claim.artifacts),
+        artifacts=str(folder),
         keep_model=claim.given is not None and claim.given.keep_model,
         rates=claim.given.rates if claim.given is not None else None,
     )

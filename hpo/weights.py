@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from hpo import data, once
+from hpo.artifacts.copies import Copies
 from hpo.child import ChildStartError
 from hpo.curves import REPORT
 from hpo.errors import HpoError, UsageError
@@ -52,12 +53,12 @@ class Place:
     """Where to look for models and arrays, and where to work.
 
     Attributes:
-        artifacts, cache: roots of the trials' files and of the data.
+        copies: of the trials' files. cache: root of the data.
         folder: takes the files of a training; the caller removes it.
         console: shows how a training goes on.
     """
 
-    artifacts: Path
+    copies: Copies
     cache: Path
     folder: Path
     console: Console
@@ -84,7 +85,7 @@ def refitted(store: Store, study: StudyRecord, report: Mapping[str, Any], place:
     origin = (
         f"the winner of the evaluation of study {study.name}, refitted on all but the test part with seed {trial.seed}"
     )
-    file = place.artifacts / (trial.artifacts or "") / MODEL
+    file = place.copies.folder(trial.artifacts, {MODEL}) / MODEL
     if not file.exists():
         log.info("the refitted model is not at %s: training it again ...", file)
         again = train_again(sibling, trial, place)
@@ -101,7 +102,7 @@ def train_again(study: StudyRecord, trial: TrialRecord, place: Place) -> Trained
         TrainingError: no process could be had, or the training did not come to its end.
     """
     parts = data.parts(study.data.split_sha256, place.cache.resolve())
-    claim = recorded(study, trial).model_copy(update={"artifacts": "."})
+    claim = recorded(study, trial)
     spec = specify(study, claim, parts, place.folder).model_copy(update={"keep_model": True})
     which, printed = f"trial {trial.number} of study {study.name!r}", place.folder / "log.txt"
     try:

@@ -16,12 +16,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hpo import data
+from hpo.artifacts import Artifacts
+from hpo.carrier import Carrier
 from hpo.child import ForkServer
 from hpo.errors import HpoError, StorageError, StudyFailedError
 from hpo.notify import Herald
-from hpo.settings import SHELF, Times
+from hpo.settings import Times
 from hpo.slot import Slot, Wishes
 from hpo.specify import specify
+from hpo.spool import Spool
 from hpo.store import Claim, Claims, Over, Store
 from hpo.trial import Interruption, TrialSpec
 from hpo.vitals import Vitals
@@ -42,13 +45,15 @@ class Supervisor:
         store: the study's database.
         name: of the study.
         devices: one for each slot: the value of CUDA_VISIBLE_DEVICES for its trials, None to leave it as it is.
-        artifacts, cache: folders for the trials' files and the arrays.
+        artifacts: the store of the trials' files.
+        cache: folder of the arrays, and of files on their way to the store.
         times: see `Times`; tests pass shorter ones.
         server: starts children; tests pass one that trains nothing.
         metrics_port: for `hpo.monitor`, 0 for any that is free; None for no monitor.
 
     Raises:
         DataError: this machine does not have the study's arrays.
+        StorageError: the cache cannot be written.
     """
 
     def __init__(
@@ -57,7 +62,7 @@ class Supervisor:
         name: str,
         *,
         devices: Sequence[str | None],
-        artifacts: Path,
+        artifacts: Artifacts,
         cache: Path,
         times: Times | None = None,
         server: ForkServer | None = None,
@@ -65,21 +70,28 @@ class Supervisor:
     ) -> None:
         self._store = store
         self._times = times or Times()
-        self._artifacts = artifacts.resolve()
-        self._server = server or ForkServer(log=self._artifacts / name / "forkserver.log")
         self._wishes = Wishes()
         self._devices = tuple(devices)
         self.worker = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         self._vitals = Vitals(self._times.renew)
         self._metrics_port = metrics_port
         self._claims = Claims(store, name, self.worker, self._times, give_up=self._wishes.abort, vitals=self._vitals)
-        self._parts = data.parts(self._claims.record.data.split_sha256, cache.resolve(), self._artifacts / SHELF)
+        record = self._claims.record
+        self._parts = data.parts(record.data.split_sha256, cache.resolve(), artifacts)
+        try:
+            spool = Spool(cache, record.name, record.created_at, artifacts.address)
+        except OSError as error:
+            raise StorageError(
+                f"cannot write the cache at {cache}: {error.strerror}; name another with --cache"
+            ) from error
+        self._server = server or ForkServer(log=spool.path / "forkserver.log")
+        self._carrier = Carrier(artifacts, spool, self._claims.look, self._is_sure, self._times.carry)
         self._slots = [
             Slot(
                 self._claims,
                 self._server,
                 self._specify,
-                self._artifacts,
+                self._carrier,
                 self._times,
                 self._wishes,
                 device=device,
@@ -124,10 +136,13 @@ class Supervisor:
             for thread in (*slots, renewal):
                 thread.start()
             self._herald.start()
+            self._carrier.start()
             while any(thread.is_alive() for thread in slots):
                 self._vitals.turned()
+                self._carrier.turn()
                 self._hear()
                 time.sleep(LOOK_SECONDS)
+            self._carrier.close(self._has_no_more_time)
             self._claims.roster.leave()
             self._herald.close(self._has_no_more_time, last=self._signal is None and self._wishes.error is None)
         finally:
@@ -208,6 +223,7 @@ class Supervisor:
             # one that has its result is finishing, and no longer leased for a good reason
             if running.claim.key in orders.lost and running.result is None:
                 running.lost = True
+                self._carrier.lose(running.claim)
         if orders.stop and not self._wishes.drain.is_set():
             log.info("asked to stop: finishing %d running trials", len(held))
             self._wishes.over = Over(reason="stop")
@@ -234,5 +250,9 @@ class Supervisor:
         except StorageError:
             return False
 
-    def _specify(self, claim: Claim) -> TrialSpec:
-        return specify(self._claims.record, claim, self._parts, self._artifacts)
+    def _is_sure(self) -> bool:
+        """Whether nobody can have taken a trial over: its lease was renewed lately."""
+        return self._vitals.renewed_ago < self._times.lease
+
+    def _specify(self, claim: Claim, folder: Path) -> TrialSpec:
+        return specify(self._claims.record, claim, self._parts, folder)

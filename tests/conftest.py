@@ -22,6 +22,8 @@ from tests.slurm import Cluster, missing
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
+    from tests.s3 import S3
+
 ROOT = Path(__file__).resolve().parent.parent
 # Set by .ci/run, where nothing may be missing.
 NO_SKIP = os.environ.get("HPO_TEST_NO_SKIP", "0") not in ("", "0")
@@ -176,6 +178,30 @@ def postgres(require: Require) -> Iterator[Server]:
     server = Server(programs or Path())
     yield server
     server.remove()
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> "Iterator[S3]":
+    """A server for the session; tests take `s3`."""
+    from tests.s3 import ENVIRONMENT, S3
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in ENVIRONMENT.items():
+            patch.setenv(name, value)
+        server = S3()
+        yield server
+        server.stop()
+
+
+@pytest.fixture
+def s3(s3_server: "S3", monkeypatch: pytest.MonkeyPatch) -> "Iterator[S3]":
+    """The server, listening, with its endpoint and credentials in the environment."""
+    from tests.s3 import ENVIRONMENT
+
+    for name, value in {**ENVIRONMENT, "AWS_ENDPOINT_URL": s3_server.url}.items():
+        monkeypatch.setenv(name, value)
+    yield s3_server
+    s3_server.start()
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from hpo import data
+from hpo.artifacts.copies import Copies
+from hpo.artifacts.folder import Folder
 from hpo.child import ForkServer
 from hpo.data import bundled
 from hpo.data.split import make_split
@@ -28,7 +30,7 @@ SPACES: dict[str, Space] = {
     }
 }
 OPEN: list[Store] = []
-FAST = Times(lease=3.0, renew=0.3, idle=0.05, start=20.0, obey=1.0, grace=0.5, notice=0.5, deliver=1.0)
+FAST = Times(lease=3.0, renew=0.3, idle=0.05, start=20.0, obey=1.0, grace=0.5, notice=0.5, deliver=1.0, carry=0.2)
 
 
 def definition(name: str = "s", *, budget: dict[str, Any] | None = None, **tables: dict[str, Any]) -> StudyDef:
@@ -105,6 +107,11 @@ def fake_server() -> ForkServer:
 def every_epoch() -> ForkServer:
     """The real one, whose trainings write a checkpoint after every epoch; see faults/every_epoch.py."""
     return ForkServer([sys.executable, "-m", "tests.faults.every_epoch"])
+
+
+def copies(folder: Path) -> Copies:
+    """A folder as artifact store, for those who read."""
+    return Copies(Folder(folder), folder)
 
 
 def alive(pid: int) -> bool:

@@ -12,7 +12,7 @@ from hpo.space import Params
 from hpo.store import Claims, Given, Store, give
 from hpo.trial import MODEL, Cause, Result
 from hpo.weights import Place, ended, refitted
-from tests.support import FAST, SPACES, claimed, create, definition, open_store, prepared_record
+from tests.support import FAST, SPACES, claimed, copies, create, definition, open_store, prepared_record
 
 SEEDS = (11, 12)
 
@@ -20,7 +20,7 @@ SEEDS = (11, 12)
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
     """Folders of their own."""
-    return Place(tmp_path / "artifacts", tmp_path / "cache", tmp_path / "work", Console(quiet=True))
+    return Place(copies(tmp_path / "artifacts"), tmp_path / "cache", tmp_path / "work", Console(quiet=True))
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def report(**rows: Any) -> dict[str, Any]:
 def test_the_first_refit_is_taken(store: Store, place: Place) -> None:
     """The first that completed, from its file among the artifacts, with the hash that its record has of it."""
     trial = store.trial("s/refit", 1)
-    file = place.artifacts / str(trial.artifacts) / MODEL
+    file = place.copies.root / str(trial.artifacts) / MODEL
     file.parent.mkdir(parents=True)
     file.write_bytes(b"a model")
     found = refitted(store, store.study("s"), report(seed_12=1), place)

@@ -1,10 +1,11 @@
 """A trial's files, and the pictures that are drawn from them when somebody looks. Knows no database."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from hpo.artifacts import Entry
 from hpo.curves import CURVES, REPORT
 from hpo.dashboard import headers
 from hpo.dashboard.sheet import sheet
@@ -19,6 +20,7 @@ KINDS = {".json": "application/json", ".txt": "text/plain; charset=utf-8"}
 BYTES = "application/octet-stream"
 MOST_GROUPS = 60  # that a picture shows
 _CHUNK = 1 << 16
+_SHOWN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 PICTURES = {
     "curves.svg": ("learning curves", CURVES),
     "confusion.svg": ("confusion matrix", REPORT),
@@ -27,18 +29,26 @@ PICTURES = {
 }
 
 
-def folder(root: Path, relative: str | None) -> Path | None:
+def folder(root: Path, place: Path) -> Path | None:
     """A trial's folder; None where there is none here, or where its record leads out of `root`."""
-    if relative is None:
-        return None
-    place = (root / relative).resolve()
+    place = place.resolve()
     return place if place.is_dir() and place.is_relative_to(root.resolve()) else None
 
 
 def listed(place: Path) -> list[str]:
     """Names of the files that may be looked at, sorted."""
     names = (file.name for file in place.iterdir() if file.is_file() and not file.is_symlink())
-    return sorted(name for name in names if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name))
+    return sorted(name for name in names if _SHOWN.fullmatch(name))
+
+
+def stored(entries: Iterable[Entry]) -> dict[str, list[str]]:
+    """The same of a store that is no folder here: folder -> names."""
+    found: dict[str, list[str]] = {}
+    for entry in entries:
+        place, _, name = entry.name.rpartition("/")
+        if _SHOWN.fullmatch(name):
+            found.setdefault(place, []).append(name)
+    return found
 
 
 def key(name: str) -> str:

@@ -2,13 +2,15 @@
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 from wsgiref.util import setup_testing_defaults
 
 import optuna_dashboard
 
+from hpo.artifacts.copies import Copies
+from hpo.curves import CURVES, REPORT
 from hpo.dashboard import files, headers, notes
 from hpo.dashboard.fresh import Fresh
 from hpo.dashboard.study import FRESH_SECONDS, View
@@ -31,7 +33,7 @@ class House:
     Args:
         reader: opens the database so that it refuses every change.
         writer: opens it for an editor's change; called once, at the first one.
-        artifacts: root of all trials' files.
+        copies: of the trials' files.
         wait: how the list of studies waits until it is read again (see `Fresh`).
     """
 
@@ -39,12 +41,12 @@ class House:
         self,
         reader: Callable[[], Store],
         writer: Callable[[], Store],
-        artifacts: Path,
+        copies: Copies,
         wait: Callable[[float], bool] | None = None,
     ) -> None:
         self._open_reader = reader
         self._open_writer = writer
-        self._artifacts = artifacts
+        self._copies = copies
         self._list = Fresh(self._listed, every=FRESH_SECONDS, idle=IDLE_SECONDS, wait=wait)
         self._writing: App | None = None
         self._writer: Store | None = None
@@ -114,13 +116,13 @@ class House:
                 self._open()
                 view = None
             if view is None:
-                view = self._views[study_id] = View(self._store, record, self._artifacts, self._reading)
+                view = self._views[study_id] = View(self._store, record, self._copies, self._reading)
             return view
 
     def picture(self, request: Request) -> Answer:
         """A picture of a trial."""
         _, _, study_id, number, name = request.path.split("/")
-        folder = self._folder(int(study_id), int(number))
+        folder = self._folder(int(study_id), int(number), {CURVES, REPORT})
         drawn = files.picture(folder, name, f"trial {number}")
         if drawn is None:
             raise Refused(404, "this trial has no such picture")
@@ -142,13 +144,13 @@ class House:
             raise Refused(404, "this trial has no such file")
         return files.sent(found)
 
-    def _folder(self, study_id: int, number: int) -> Path:
-        """Where a trial's files are."""
+    def _folder(self, study_id: int, number: int, only: Collection[str] = ()) -> Path:
+        """Where a trial's files are on this machine, or these of them."""
         try:
             trial = self._store.trial(self._store.rdb.get_study_name_from_id(study_id), number)
         except (KeyError, UsageError) as error:
             raise Refused(404, "there is no such trial") from error
-        folder = files.folder(self._artifacts, trial.artifacts)
+        folder = files.folder(self._copies.root, self._copies.folder(trial.artifacts, only))
         if folder is None:
             raise Refused(404, "the files of this trial are not on this machine")
         return folder

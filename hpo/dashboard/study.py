@@ -4,21 +4,25 @@ Optuna Dashboard serialises all trials for each page that is opened. Trials that
 each is made once, and what is asked of Optuna Dashboard are those behind them.
 """
 
+import contextlib
 import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from hpo.artifacts.copies import Copies
+from hpo.curves import REPORT
 from hpo.dashboard import figures, files, notes
 from hpo.dashboard.wire import App, Refused, Request, call, whole
+from hpo.errors import StorageError
 from hpo.evaluated import evaluated
 from hpo.store import Evaluations, Store, StudyRecord, TrialRecord
 
 FRESH_SECONDS = 2.0  # for which our records are not read again
 SHARE = 10.0  # or for so many times as long as that took: looking takes a small part of one core
+FILES_SECONDS = 60.0  # after the end of a trial within which further files of it may come
 _NOTE_VERSION = ":note_ver"  # how Optuna Dashboard's attributes end that count the changes of a note
 COLUMNS = ("epochs", "memory MiB")  # what our records add to the attributes of a trial
 
@@ -31,18 +35,19 @@ class View:
     Args:
         store: the database; only read.
         record: of the study.
-        artifacts: root of all trials' files.
+        copies: of the trials' files.
         app: Optuna Dashboard.
         clock: monotonic seconds.
     """
 
     def __init__(
-        self, store: Store, record: StudyRecord, artifacts: Path, app: App, clock: Callable[[], float] = time.monotonic
+        self, store: Store, record: StudyRecord, copies: Copies, app: App, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.created_at = record.created_at
         self._store = store
         self._record = record
-        self._artifacts = artifacts
+        self._copies = copies
+        self._stored: dict[str, list[str]] = {}  # of a store that is no folder: folder -> names of its files
         self._app = app
         self._clock = clock
         self._lock = threading.Lock()
@@ -83,6 +88,9 @@ class View:
         self._trials = store.trials(name)
         self._note = notes.of_study(status, record, evaluated(store, record))
         self._plots = figures.of_study(record, self._trials, Evaluations(store, record).latest())
+        if self._copies.artifacts.root is None:
+            with contextlib.suppress(StorageError):  # it is away: what it held before is shown
+                self._stored = files.stored(self._copies.artifacts.entries(name))
         attributes = store.rdb.get_study_system_attrs(record.study_id)
         if _note_versions(attributes) != _note_versions(self._attributes):  # somebody wrote a note
             self._ended = []
@@ -112,7 +120,18 @@ class View:
     def _is_final(self, trial: Json) -> bool:
         """Whether a trial stays as it is, for Optuna and in our records."""
         ours = self._ours(trial)
-        return trial["number"] == len(self._ended) and ours is not None and ours.cause is not None and _over(trial)
+        if trial["number"] != len(self._ended) or ours is None or ours.cause is None or not _over(trial):
+            return False
+        # its last files come after its end
+        long_ago = ours.finished_at is None or time.time() - ours.finished_at > FILES_SECONDS
+        return long_ago or REPORT in (artifact["filename"] for artifact in trial["artifacts"])
+
+    def _names(self, trial: TrialRecord) -> list[str]:
+        """Of the files of a trial that may be looked at."""
+        if self._copies.artifacts.root is None:
+            return self._stored.get(trial.artifacts or "", [])
+        place = files.folder(self._copies.root, self._copies.folder(trial.artifacts))
+        return [] if place is None else files.listed(place)
 
     def _ours(self, trial: Json) -> TrialRecord | None:
         number = trial["number"]
@@ -123,8 +142,7 @@ class View:
         ours = self._ours(trial)
         if ours is None:
             return trial
-        place = files.folder(self._artifacts, ours.artifacts)
-        names = [] if place is None else files.listed(place)
+        names = self._names(ours)
         pictures = files.pictures(names, grouped=self._record.definition.split.by != "stratified")
         addresses = [(title, f"/hpo/{self._record.study_id}/{ours.number}/{name}") for title, name in pictures]
         note = trial["note"] | {"body": notes.composed(notes.of_trial(ours, addresses), trial["note"]["body"])}

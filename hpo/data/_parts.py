@@ -1,13 +1,15 @@
 """The parts of a split as folders of arrays: written by whoever launches, verified by workers, opened by trials."""
 
-import shutil
 from pathlib import Path
 
+from hpo.artifacts import Artifacts, safe
 from hpo.data import _cache
 from hpo.data._dataset import IntArray, Part, class_counts
 from hpo.data._load import Loaded
 from hpo.data.split import Split
 from hpo.errors import DataError
+from hpo.formats import read_json
+from hpo.settings import SHELF
 from hpo.trial import FoldParts
 
 
@@ -45,37 +47,47 @@ def prepare(loaded: Loaded, split: Split, cache: Path) -> tuple[FoldParts, ...]:
     return _fold_parts(entry, [list(fold.parts()) for fold in split.folds])
 
 
-def share(split_sha256: str, cache: Path, shelf: Path) -> None:
+def share(split_sha256: str, cache: Path, artifacts: Artifacts) -> None:
     """Puts a split that `prepare` wrote where workers on other machines can fetch it by its hash, unless it is there.
 
     Args:
         split_sha256: of the split.
         cache: holds it.
-        shelf: a folder that all machines share, kept like a cache.
+        artifacts: the store that all machines share.
 
     Raises:
-        DataError: the split is missing or damaged, or cannot be written there.
+        DataError: the split is missing or damaged. StorageError: the store cannot be used.
     """
     parts(split_sha256, cache)
-    _copy(split_sha256, cache, shelf)
+    entry = cache / "splits" / split_sha256
+    meta = _cache.read_meta(entry) or {}
+    shelf = f"{SHELF}/splits/{split_sha256}"
+    if artifacts.root is not None and not _cache.damage(artifacts.root / shelf):
+        return
+    if artifacts.root is None:  # sizes have to do: reading all of it would take as long as writing it
+        there = {each.name: each.bytes for each in artifacts.entries(shelf)}
+        wanted = {f"{shelf}/{name}": file["bytes"] for name, file in meta["files"].items()}
+        if f"{shelf}/{_cache.META}" in there and wanted.items() <= there.items():
+            return
+    for name in (*meta["files"], _cache.META):  # the note last: an entry that has it is whole
+        artifacts.put(entry / name, f"{shelf}/{name}")
 
 
-def parts(split_sha256: str, cache: Path, shelf: Path | None = None) -> tuple[FoldParts, ...]:
+def parts(split_sha256: str, cache: Path, artifacts: Artifacts | None = None) -> tuple[FoldParts, ...]:
     """The folders of a split that `prepare` wrote, verified by hash: what a worker asks before it claims anything.
 
     Args:
         split_sha256: of the split.
         cache: where it lies, or comes to lie.
-        shelf: where `share` may have put it; None looks nowhere else.
+        artifacts: the store where `share` may have put it; None looks nowhere else.
 
     Raises:
-        DataError: the split is not in this cache, nor on the shelf, or a file of it is missing or damaged; the message
-            says which.
+        DataError: the split is not in this cache, nor in the store, or a file of it is missing or damaged; the message
+            says which. StorageError: the store cannot be used.
     """
     entry = cache / "splits" / _cache.entry_name(split_sha256)
     problems = _cache.damage(entry)
-    if problems and shelf is not None and not _cache.damage(shelf / "splits" / entry.name):
-        _copy(split_sha256, shelf, cache)
+    if problems and artifacts is not None and _fetch(entry, cache, artifacts):
         problems = _cache.damage(entry)
     if problems:
         raise DataError(
@@ -86,14 +98,23 @@ def parts(split_sha256: str, cache: Path, shelf: Path | None = None) -> tuple[Fo
     return _fold_parts(entry, [list(fold) for fold in meta["folds"]])
 
 
-def _copy(split_sha256: str, source: Path, target: Path) -> None:
-    """Copies a split's entry from one cache to another, whole or not at all."""
-    name = _cache.entry_name(split_sha256)
+def _fetch(entry: Path, cache: Path, artifacts: Artifacts) -> bool:
+    """Copies a split's entry from the store into the cache. False where the store does not have it, whole."""
+    shelf = f"{SHELF}/splits/{entry.name}"
 
     def write(folder: Path) -> None:
-        shutil.copytree(source / "splits" / name, folder, dirs_exist_ok=True)
+        artifacts.get(f"{shelf}/{_cache.META}", folder / _cache.META)
+        meta = read_json(folder / _cache.META) or {}
+        files = meta.get("files")
+        for name in files if isinstance(files, dict) else ():
+            (folder / safe(name)).parent.mkdir(parents=True, exist_ok=True)
+            artifacts.get(f"{shelf}/{name}", folder / name)
 
-    _cache.ensure(target, target / "splits" / name, write)
+    there = {each.name for each in artifacts.entries(shelf)}
+    if f"{shelf}/{_cache.META}" not in there:
+        return False
+    _cache.ensure(cache, entry, write)
+    return True
 
 
 def channels(split_sha256: str, cache: Path) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ import numpy as np
 from rich.console import Console
 
 from hpo import data
+from hpo.artifacts.copies import Copies
 from hpo.errors import StorageError, StudyFailedError
 from hpo.evaluation import plan as planning
 from hpo.evaluation import report as reporting
@@ -63,9 +64,9 @@ class Here:
     console: Console
 
     @property
-    def artifacts(self) -> Path:
-        """Root of all trials' files, absolute."""
-        return self.wish.artifacts.resolve()
+    def copies(self) -> Copies:
+        """Of the trials' files."""
+        return Copies(self.wish.artifacts, self.wish.cache)
 
     @property
     def cache(self) -> Path:
@@ -219,7 +220,7 @@ class _Work:
         done = [winner.trials[index] for index in winner.values]
         course = None
         if not split.stopping:
-            course = median_course([trial for trial in done if trial is not None], self.here.artifacts)
+            course = median_course([trial for trial in done if trial is not None], self.here.copies)
         arrays = self.record.data.model_copy(
             update={"split_sha256": data.refit(self.record.data.split_sha256, self.here.cache)}
         )
@@ -267,9 +268,12 @@ class _Work:
         name, here = self.record.name, self.here
         models = {}
         for index, refit in refits.items():
-            file = here.artifacts / (refit.artifacts or "") / MODEL
+            file = here.copies.folder(refit.artifacts, {MODEL}) / MODEL
             if not file.exists():
-                raise StorageError(f"the model of trial {refit.number} of study {name}/refit is not at {file}")
+                raise StorageError(
+                    f"the model of trial {refit.number} of study {name}/refit is not at {file}; where the store was "
+                    f"down, `hpo worker {name}/refit`, on the machine that trained it, carries it there"
+                )
             weights = (refit.outcome.weights_sha256 or "") if refit.outcome else ""
             models[str(file)] = f"refit-{index}-{weights[:12]}.npy"
         purpose = _purpose(name, self.evaluation)
@@ -279,18 +283,23 @@ class _Work:
             "MiniRocket and DTW are compiled once on a machine, which takes a minute",
             soft_wrap=True,
         )
-        train = self.record.definition.train
+        train, place = self.record.definition.train, f"{name}/{planning.EVALUATE}/test-{purpose[:12]}"
         request = Request(
             data_sha256=self.record.data.sha256,
             cache=str(here.cache),
-            folder=str(here.artifacts / name / planning.EVALUATE / f"test-{purpose[:12]}"),
+            folder=str(here.copies.folder(place)),
             models=models,
             baselines={baseline.name: f"baseline-{i}.npy" for i, baseline in enumerate(BASELINES)},
             classes=len(self.record.data.classes),
             scaling=train.scaling,
             threads=train.threads,
         )
-        return look(request, self._say), opened
+        seen = look(request, self._say)
+        try:
+            here.copies.keep(place)
+        except StorageError as error:  # the report will have all that counts
+            here.console.print(f"what the models predicted stays at {request.folder}: {error}", soft_wrap=True)
+        return seen, opened
 
     def _validated(self, grouped: bool) -> int:
         """How many groups, or windows, are in a validation part."""

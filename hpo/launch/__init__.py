@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Protocol, cast
 
+from hpo.artifacts import Artifacts
 from hpo.errors import UsageError
 from hpo.folders import names
 from hpo.gpus import AUTO
@@ -28,7 +29,8 @@ class Wish:
         threads: of one trial.
         gpus: "auto", "none", or which ones: see `hpo.gpus.find`.
         slots_per_gpu: trials at a time on one GPU.
-        artifacts, cache: folders of the trials' files and of the arrays.
+        artifacts: the store of the trials' files.
+        cache: folder of the arrays, and of files on their way.
         times: that the workers work by.
         wait: seconds that a worker waits at its start for a database that is away.
         metrics_port: where each worker serves health and metrics on its loopback; None for nowhere.
@@ -39,7 +41,7 @@ class Wish:
     storage: str = field(repr=False)
     workers: int | None
     threads: int
-    artifacts: Path
+    artifacts: Artifacts
     cache: Path
     gpus: str = AUTO
     slots_per_gpu: int = 1
@@ -106,7 +108,7 @@ def remote_command(wish: Wish) -> list[str]:
     slots = [] if wish.gpus == AUTO else ["--slots", str(wish.slots_per_gpu)]
     return [
         *("worker", wish.study, "--gpus", wish.gpus, *slots, "--slots-per-gpu", str(wish.slots_per_gpu)),
-        *("--artifacts", str(wish.artifacts.resolve()), "--cache", str(wish.cache.resolve())),
+        *("--artifacts", wish.artifacts.address, "--cache", str(wish.cache.resolve())),
         *("--wait", str(REMOTE_WAIT), "--grace", f"{wish.times.grace:g}"),
         *("--renew", f"{wish.times.renew:g}", "--lease", f"{wish.times.lease:g}"),
         *mixed,

@@ -14,12 +14,14 @@ from typing import Any
 import yaml
 
 from hpo import gpus
+from hpo.artifacts.folder import Folder
 from hpo.errors import UsageError
 from hpo.launch import Plan, Wish, remote, remote_command
 from hpo.store import Store
 
 IMAGE = "hpo:latest"
 SECRET = "hpo-storage"  # noqa: S105 - the name of a secret, not one
+STORE_SECRET = "hpo-artifacts"  # noqa: S105 - the name of a secret, not one
 VOLUME = "hpo-data"
 DATA = Path("/var/lib/hpo")
 USER = 10001
@@ -43,17 +45,21 @@ def plan(wish: Wish) -> Plan:
         f"# the secret {SECRET}, whose key `url` holds the database's address;\n"
         f"# the volume claim {VOLUME}, with the folders `artifacts` and `cache` of the launch.\n"
     )
+    if wish.artifacts.root is None:
+        head += f"# the secret {STORE_SECRET}, whose keys `config` and `credentials` are AWS's files of those names.\n"
     return Plan(wish=wish, lines=(f"{wish.workers or 1} worker(s) as one Indexed Job",), script=head + manifest)
 
 
 def _job(wish: Wish) -> dict[str, Any]:
     workers = wish.workers or 1
     port = wish.metrics_port or METRICS_PORT
-    here = Wish(**{**vars(wish), "artifacts": DATA / "artifacts", "cache": DATA / "cache", "metrics_port": port})
+    stored = wish.artifacts.root is None
+    artifacts = wish.artifacts if stored else Folder(DATA / "artifacts")
+    here = Wish(**{**vars(wish), "artifacts": artifacts, "cache": DATA / "cache", "metrics_port": port})
     limits = {"cpu": str(wish.threads * wish.slots_per_gpu), "memory": "8Gi"}
     if wish.gpus == gpus.AUTO:
         limits["nvidia.com/gpu"] = "1"
-    container = {
+    container: dict[str, Any] = {
         "name": "worker",
         "image": IMAGE,
         "args": remote_command(here),
@@ -80,6 +86,19 @@ def _job(wish: Wish) -> dict[str, Any]:
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - in the container, a volume of its own
         ],
     }
+    volumes: list[dict[str, Any]] = [
+        {"name": "data", "persistentVolumeClaim": {"claimName": VOLUME}},
+        {"name": "storage", "secret": {"secretName": SECRET, "defaultMode": 0o440}},
+        {"name": "tmp", "emptyDir": {}},
+    ]
+    if stored:
+        folder = "/run/secrets/artifacts"
+        container["env"] += [
+            {"name": "AWS_CONFIG_FILE", "value": f"{folder}/config"},
+            {"name": "AWS_SHARED_CREDENTIALS_FILE", "value": f"{folder}/credentials"},
+        ]
+        container["volumeMounts"].append({"name": "artifacts", "mountPath": folder, "readOnly": True})
+        volumes.append({"name": "artifacts", "secret": {"secretName": STORE_SECRET, "defaultMode": 0o440}})
     pod = {
         "restartPolicy": "Never",
         "terminationGracePeriodSeconds": round(wish.times.grace) + BEFORE_KILL,
@@ -91,11 +110,7 @@ def _job(wish: Wish) -> dict[str, Any]:
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         "containers": [container],
-        "volumes": [
-            {"name": "data", "persistentVolumeClaim": {"claimName": VOLUME}},
-            {"name": "storage", "secret": {"secretName": SECRET, "defaultMode": 0o440}},
-            {"name": "tmp", "emptyDir": {}},
-        ],
+        "volumes": volumes,
     }
     return {
         "apiVersion": "batch/v1",

@@ -68,7 +68,7 @@ def plan(wish: Wish) -> Plan:
         cpus=wish.threads * wish.slots_per_gpu,
         gres="" if wish.gpus == gpus.NONE else "#SBATCH --gres=gpu:1\n",
         notice=round(wish.times.grace) + BEFORE_LIMIT,
-        output=_quoted_output(wish.artifacts.resolve() / wish.study / "slurm-%A_%a.log"),
+        output=_quoted_output(_logs(wish) / "slurm-%A_%a.log"),
         folder=shlex.quote(str(Path.cwd())),
         worker=shlex.join([sys.executable, "-m", "hpo.cli", *remote_command(wish)]),
     )
@@ -77,6 +77,11 @@ def plan(wish: Wish) -> Plan:
         lines=(f"{workers} worker(s) as one array job of SLURM" + (", a GPU each" if wish.gpus == gpus.AUTO else ""),),
         script=script,
     )
+
+
+def _logs(wish: Wish) -> Path:
+    """The folder that takes what the workers say: beside the trials' files, where these are in a folder."""
+    return (wish.artifacts.root or wish.cache.resolve() / "slurm") / wish.study
 
 
 def _quoted_output(path: Path) -> str:
@@ -94,7 +99,7 @@ def start(plan: Plan, store: Store) -> int:
         UsageError: sbatch is missing or refuses the job.
     """
     wish = plan.wish
-    (wish.artifacts / wish.study).mkdir(parents=True, exist_ok=True)
+    _logs(wish).mkdir(parents=True, exist_ok=True)
     try:
         done = subprocess.run(
             ["sbatch", "--parsable", "--export=ALL"],
@@ -109,7 +114,7 @@ def start(plan: Plan, store: Store) -> int:
     if done.returncode != 0:
         raise UsageError(f"sbatch refused the job: {done.stderr.strip()}")
     job = done.stdout.strip().partition(";")[0]
-    logs = wish.artifacts.resolve() / wish.study / f"slurm-{job}_*.log"
+    logs = _logs(wish) / f"slurm-{job}_*.log"
     log.info("submitted as job %s; its workers write to %s", job, logs)
     try:
         return _wait(store, wish.study, job, logs)

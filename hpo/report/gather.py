@@ -13,6 +13,7 @@ from typing import Any, TypedDict
 
 import optuna
 
+from hpo.artifacts.copies import Copies
 from hpo.curves import CURVES, REPORT
 from hpo.errors import StorageError
 from hpo.evaluated import without_names
@@ -145,13 +146,13 @@ class Found:
         return {family: [one for one in self.trials if one.family == family] for family in self.record.spaces}
 
 
-def gather(store: Store, name: str, artifacts: Path, *, names: bool = False) -> Found:
+def gather(store: Store, name: str, copies: Copies, *, names: bool = False) -> Found:
     """Reads a study.
 
     Args:
         store: the database.
         name: of the study.
-        artifacts: root of the trials' files; those that are not there are left out.
+        copies: of the trials' files; those that are not there are left out.
         names: tell hosts and users.
 
     Raises:
@@ -195,7 +196,7 @@ def gather(store: Store, name: str, artifacts: Path, *, names: bool = False) -> 
         evaluation=evaluation if evaluation is None or names else without_names(evaluation),
         going=any(found.report is None for found in evaluations.all()),
         importances={} if record.definition.sibling else _importances(study, sum(one.completed for one in trials)),
-        files={n: _files(artifacts / (records[n].artifacts or "-")) for n in wanted if n is not None},
+        files={n: _files(copies.folder(records[n].artifacts, {CURVES, REPORT})) for n in wanted if n is not None},
         workers=tuple(workers.values()),
         now=now,
     )

@@ -14,19 +14,19 @@ from typing import TypeVar
 import optuna
 from sqlalchemy import or_, select
 
-from hpo import search
+from hpo import errors, search
 from hpo.resolve import split_params
 from hpo.settings import Times
-from hpo.store import tables
+from hpo.store import glance, tables
 from hpo.store.books import Books, Row
 from hpo.store.catalogue import Store
-from hpo.store.connect import retried
+from hpo.store.connect import OUTAGE, retried
 from hpo.store.duplicates import Duplicates, waits
 from hpo.store.endings import Endings, artifacts_of
 from hpo.store.lock import LockLostError
 from hpo.store.overview import PROGRESS, consecutive_failures, given
 from hpo.store.proposals import Proposals, derive_seed
-from hpo.store.records import Claim, Idle, Orders, Over, StudyRecord
+from hpo.store.records import Claim, Idle, Orders, Over, StudyRecord, TrialRecord
 from hpo.store.roster import Roster
 from hpo.store.rows import Rows
 from hpo.store.seen import Seen
@@ -92,6 +92,17 @@ class Claims:
     def record(self) -> StudyRecord:
         """The study as it was at the last claim: its budget may have changed since."""
         return self._record
+
+    def look(self, number: int) -> TrialRecord:
+        """A trial as the database has it now. Asks once.
+
+        Raises:
+            KeyError: there is no such trial. StorageError: the database cannot be used at this moment.
+        """
+        try:
+            return glance.trial(self._store, self._record, number)
+        except OUTAGE as error:
+            raise errors.StorageError(f"the database cannot be used: {errors.reason(error)}") from error
 
     # --- claim -------------------------------------------------------------------------------------------------
 

@@ -50,7 +50,7 @@ PLACES: dict[str, Row] = {
     ),
     "artifacts that cannot be written": Row(
         STORAGE,
-        "cannot write the trials' files to file/here: Not a directory.*HPO_ARTIFACTS or --artifacts",
+        "cannot write the trials' files to .*/file/here: Not a directory.*HPO_ARTIFACTS or --artifacts",
         fault=in_the_way,
         options=("--artifacts", "file/here"),
     ),

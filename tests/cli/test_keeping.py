@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from hpo import data
+from hpo.artifacts.folder import Folder
 from hpo.settings import SHELF, Times
 from hpo.store import Claims, Over, Store, tables
 from tests.cli.run import Run, call
@@ -188,7 +189,7 @@ def test_gc_finishes_a_deletion(place: Place, monkeypatch: pytest.MonkeyPatch) -
         raise SystemExit
 
     with monkeypatch.context() as patch:
-        patch.setattr("hpo.keeping._remove", die)
+        patch.setattr(Folder, "remove_folder", die)
         place.call("delete", "old", "--yes")
     assert (place.artifacts / "old").exists()
     assert place.call("gc", "--json").json()["items"][0]["kind"] == "half-deleted study"
@@ -215,7 +216,7 @@ def test_checkpoints_of_trials_that_ended_without_a_worker(place: Place, cause: 
 def test_arrays_for_workers_elsewhere_stay_until_no_study_needs_them(place: Place) -> None:
     """Those of a study stay; others may be another database's, so they are named, and removed on demand."""
     shelf = place.artifacts / SHELF
-    data.share(place.record.split_sha256, place.cache, shelf)
+    data.share(place.record.split_sha256, place.cache, Folder(place.artifacts))
     other = shelf / "splits" / ("c" * 64)
     shutil.copytree(shelf / "splits" / place.record.split_sha256, other)
     assert place.call("gc").code == 0

@@ -24,7 +24,7 @@ from hpo.data import Part
 from hpo.store import Claims, Store
 from hpo.trial import Cause, FoldParts, Result, TrainSettings, TrialSpec
 from tests.dashboard.client import App, Client
-from tests.support import FAST, claimed, create, definition, record
+from tests.support import FAST, claimed, copies, create, definition, record
 
 USERS = {"anna": "a long password", "vera": "another password"}
 ROLES: dict[str, Role] = {"anna": "editor", "vera": "viewer"}
@@ -134,7 +134,7 @@ def users_file(folder: Path) -> Path:
 def open_place(folder: Path, *, login: bool = True, anonymous: Role = "viewer", proxy: str = "") -> Place:
     """The dashboard of a folder."""
     url, clock = f"sqlite:///{folder / 'hpo.db'}", Clock()
-    house = House(lambda: Store(url, read_only=True), lambda: Store(url), folder / "artifacts")
+    house = House(lambda: Store(url, read_only=True), lambda: Store(url), copies(folder / "artifacts"))
     gate = at_the_door(folder, house, clock, login=login, anonymous=anonymous, proxy=proxy)
     return Place(folder, gate, house, clock)
 

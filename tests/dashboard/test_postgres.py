@@ -9,7 +9,7 @@ from hpo.store import Claims, Roles, Store
 from tests.dashboard.client import Client
 from tests.dashboard.place import STUDY, Place, at_the_door
 from tests.postgres import Server
-from tests.support import FAST, claimed, completed, create, definition
+from tests.support import FAST, claimed, completed, copies, create, definition
 
 PASSWORD = "pass-6a1f"
 NOTE = {"version": 1, "body": "mine"}
@@ -29,7 +29,7 @@ def test_who_looks_may_not_write(postgres: Server, tmp_path: Path) -> None:
         postgres.login(address, PASSWORD, role).replace("@", f":{PASSWORD}@") for role in ("hpo_viewer", "hpo_worker")
     )
     for editing, status in ((viewer, 503), (worker, 204)):
-        house = House(partial(Store, viewer, read_only=True), partial(Store, editing), tmp_path)
+        house = House(partial(Store, viewer, read_only=True), partial(Store, editing), copies(tmp_path))
         place = Place(tmp_path, at_the_door(tmp_path, house), house)
         client = place.client("anna")
         found = client.get(f"/api/studies/{STUDY}").json

@@ -15,7 +15,7 @@ from hpo.dashboard.wire import whole
 from hpo.store import Claims, Store
 from tests.dashboard.client import Client
 from tests.dashboard.place import ENDED, PRUNED, RUNNING, STUDY, Place, Stepped
-from tests.support import FAST, claimed, completed, create, definition, record
+from tests.support import FAST, claimed, completed, copies, create, definition, record
 
 
 def study(client: Client, after: int = 0) -> Any:
@@ -40,7 +40,8 @@ def test_optuna_dashboards_words_stay(place: Place, optuna: Client) -> None:
 def test_the_list_of_studies_is_read_behind_those_who_look(place: Place) -> None:
     """A new study stands in the list two seconds later, and nobody who looks asks the database."""
     stepped, url = Stepped(), f"sqlite:///{place.folder / 'hpo.db'}"
-    house = House(lambda: Store(url, read_only=True), lambda: Store(url), place.folder / "artifacts", stepped.wait)
+    stored = copies(place.folder / "artifacts")
+    house = House(lambda: Store(url, read_only=True), lambda: Store(url), stored, stepped.wait)
 
     def names() -> list[str]:
         return [study["study_name"] for study in json.loads(whole(house.studies()))["study_summaries"]]
@@ -224,10 +225,10 @@ def test_files_lead_nowhere_else(tmp_path: Path) -> None:
     (root / "s" / "0" / "link.txt").symlink_to(tmp_path / "secret")
     (root / "s" / "0" / ".hidden").write_text("")
     (root / "s" / "0" / 'a"b').write_text("")
-    assert files.folder(root, "../secret") is None
-    assert files.folder(root, "..") is None
-    assert files.folder(root, str(tmp_path)) is None
-    place = files.folder(root, "s/0")
+    assert files.folder(root, root / "../secret") is None
+    assert files.folder(root, root / "..") is None
+    assert files.folder(root, tmp_path) is None
+    place = files.folder(root, root / "s/0")
     assert place is not None
     assert files.listed(place) == []
     assert files.find(place, files.key("link.txt")) is None

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hpo.artifacts.folder import Folder
 from hpo.data import Loaded, Part, open_part, open_test, parts, prepare, share
 from hpo.data.split import Split, make_split
 from hpo.errors import DataError
+from hpo.settings import SHELF
 from hpo.trial import FoldParts
 from tests.data.files import get, remove, shorten, split_of, spoil
 
@@ -165,18 +167,19 @@ def test_another_machine_fetches_a_split_by_its_hash(pair: Path, cache: Path, tm
     data = get(pair, cache)
     split = split_of(data)
     here = prepare(data, split, cache)
-    shelf, other = tmp_path / "shelf", tmp_path / "other"
+    store, other = Folder(tmp_path / "store"), tmp_path / "other"
+    shelf = store.root / SHELF
     with pytest.raises(DataError):
-        parts(split.sha256, other, shelf)
-    share(split.sha256, cache, shelf)
+        parts(split.sha256, other, store)
+    share(split.sha256, cache, store)
     for _ in range(2):
-        there = parts(split.sha256, other, shelf)
+        there = parts(split.sha256, other, store)
         assert there[0].train.startswith(str(other))
         assert np.array_equal(open_part(there[0].train).x, open_part(here[0].train).x)
         spoil(Path(there[0].train) / "x.npy")
     assert not (shelf / "test").exists()
     spoil(shelf / "splits" / split.sha256 / "fold-0" / "train" / "x.npy")
     with pytest.raises(DataError, match="another content"):
-        parts(split.sha256, other, shelf)
-    share(split.sha256, cache, shelf)
-    assert parts(split.sha256, other, shelf)
+        parts(split.sha256, other, store)
+    share(split.sha256, cache, store)
+    assert parts(split.sha256, other, store)

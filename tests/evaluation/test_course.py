@@ -9,6 +9,7 @@ from hpo.errors import StorageError
 from hpo.evaluation.course import median_course
 from hpo.store import TrialRecord
 from hpo.trial import Cause, Result
+from tests.support import copies
 
 
 def trial(folder: Path, number: int, *best: int) -> TrialRecord:
@@ -24,14 +25,14 @@ def trial(folder: Path, number: int, *best: int) -> TrialRecord:
 def test_the_median_run_is_repeated(tmp_path: Path) -> None:
     """Its number of epochs, and the learning rate of each of them."""
     trials = [trial(tmp_path, 0, 9), trial(tmp_path, 1, 3), trial(tmp_path, 2, 4)]
-    course = median_course(trials, tmp_path)
+    course = median_course(trials, copies(tmp_path))
     assert (course.trial, course.fold) == (2, 0)
     assert course.rates == pytest.approx([2.0, 2.001, 2.002, 2.003])
 
 
 def test_of_two_in_the_middle_the_shorter_one(tmp_path: Path) -> None:
     """An even number has no middle; more epochs would be the bolder choice. Folds count like seeds."""
-    course = median_course([trial(tmp_path, 0, 30, 5), trial(tmp_path, 1, 7, 9)], tmp_path)
+    course = median_course([trial(tmp_path, 0, 30, 5), trial(tmp_path, 1, 7, 9)], copies(tmp_path))
     assert (course.trial, course.fold, len(course.rates)) == (1, 0, 7)
 
 
@@ -40,4 +41,4 @@ def test_curves_that_are_elsewhere_are_named(tmp_path: Path) -> None:
     one = trial(tmp_path, 0, 3)
     (tmp_path / "s" / "0" / "curves.json").unlink()
     with pytest.raises(StorageError, match=r"curves of trial 0 are not at .*s/0/curves.json.*HPO_ARTIFACTS"):
-        median_course([one], tmp_path)
+        median_course([one], copies(tmp_path))

@@ -28,8 +28,8 @@ CODE = """
 from pathlib import Path; from tests.support import *; from hpo.worker import Supervisor
 def run():
     folder = Path({folder!r})
-    times = Times(lease={lease!r}, renew=0.5, idle=0.2, start=60.0, obey=2.0, grace=0.5)
-    return Supervisor(Store.patiently({address!r}, 600), 's', devices=[None], artifacts=folder / 'artifacts',
+    times = Times(carry=0.2, lease={lease!r}, renew=0.5, idle=0.2, start=60.0, obey=2.0, grace=0.5)
+    return Supervisor(Store.patiently({address!r}, 600), 's', devices=[None], artifacts=Folder(folder / 'artifacts'),
         cache=folder / 'cache', times=times, server={server}).run()
 """
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from hpo.artifacts.folder import Folder
 from hpo.errors import UsageError
 from hpo.launch import Wish, kubernetes
 from hpo.settings import Times
@@ -16,7 +17,7 @@ from hpo.settings import Times
 def job(tmp_path: Path, **changes: Any) -> tuple[str, dict[str, Any]]:
     """The manifest as text and as values."""
     wishes = {"study": "Har_v1", "storage": "postgresql://hpo@db/hpo", "workers": 4, "threads": 2}
-    folders = {"artifacts": tmp_path / "a", "cache": tmp_path / "c"}
+    folders = {"artifacts": Folder(tmp_path / "a"), "cache": tmp_path / "c"}
     script = kubernetes.plan(Wish(**{**wishes, **folders, **changes})).script
     return script, yaml.safe_load(script)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from hpo.artifacts.folder import Folder
 from hpo.errors import UsageError
 from hpo.launch import Wish, slurm
 from hpo.settings import Times
@@ -23,7 +24,7 @@ TIMES = ("--grace", "0.5", "--renew", "0.5", "--lease", "8")
 
 def wish(tmp_path: Path, storage: str = URL, **changes: object) -> Wish:
     """Three workers."""
-    folders = {"artifacts": tmp_path / "a", "cache": tmp_path / "c"}
+    folders = {"artifacts": Folder(tmp_path / "a"), "cache": tmp_path / "c"}
     return Wish(**{"study": "s", "storage": storage, "workers": 3, "threads": 2, **folders, **changes})  # type: ignore[arg-type] # a test's shortcut
 
 
@@ -59,7 +60,7 @@ def test_sbatch_takes_nasty_folder_names(tmp_path: Path, slurm: Cluster) -> None
 
     folder = tmp_path / "it's 100%j $HOME & more"
     (folder / "s").mkdir(parents=True)
-    script = plan(wish(tmp_path, artifacts=folder, workers=1, threads=1, gpus="none")).script
+    script = plan(wish(tmp_path, artifacts=Folder(folder), workers=1, threads=1, gpus="none")).script
     python = re.escape(sys.executable)
     # the worker's own words are printed instead of run
     script = re.sub(rf"^{python} -m hpo.cli (.*) &$", r"printf '%s|' \1 &", script, flags=re.MULTILINE)

@@ -20,7 +20,7 @@ from hpo.store import Claims, Store
 from hpo.trial import Cause, Epoch, Result
 from tests.cli.run import call
 from tests.report.made import EVIL, evaluate, fill, study
-from tests.support import SPACES, claimed, completed, definition, open_store, record
+from tests.support import SPACES, claimed, completed, copies, definition, open_store, record
 
 
 class Elements(HTMLParser):
@@ -73,7 +73,7 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Evaluated]:
         record = study(store)
         fill(store, record, folder, 40)
         evaluate(store, record)
-        made = page(gather(store, "s", folder), interactive=False)
+        made = page(gather(store, "s", copies(folder)), interactive=False)
         yield Evaluated(store, folder, made, Elements(made.html))
 
 
@@ -85,7 +85,7 @@ def store(tmp_path: Path) -> Store:
 
 def written(store: Store, artifacts: Path, **options: bool) -> Elements:
     """The report of the study, as pictures."""
-    return Elements(page(gather(store, "s", artifacts, **options), interactive=False).html)
+    return Elements(page(gather(store, "s", copies(artifacts), **options), interactive=False).html)
 
 
 def test_the_first_screen_is_the_answer(evaluated: Evaluated) -> None:
@@ -106,7 +106,7 @@ def test_the_first_screen_is_the_answer(evaluated: Evaluated) -> None:
 def test_every_text_of_the_study_is_shown_as_it_is(evaluated: Evaluated) -> None:
     """Names of data, classes and versions, last words of trials: none of them becomes an element or leaves a script."""
     for interactive in (False, True):
-        html = page(gather(evaluated.store, "s", evaluated.artifacts, names=True), interactive=interactive).html
+        html = page(gather(evaluated.store, "s", copies(evaluated.artifacts), names=True), interactive=interactive).html
         found = Elements(html)
         assert "img" not in found.names
         assert found.names.count("script") == (3 if interactive else 1)

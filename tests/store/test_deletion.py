@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import inspect, text
 
 from hpo import keeping
+from hpo.artifacts.folder import Folder
 from hpo.errors import UsageError
 from hpo.settings import Times
 from hpo.store import Claims, Store, deletion, tables
@@ -62,7 +63,7 @@ def rows(store: Store) -> dict[str, int]:
 
 def delete(store: Store, name: str, artifacts: Path) -> None:
     """As the command does it."""
-    keeping.delete(store, deletion.look(store, name), artifacts)
+    keeping.delete(store, deletion.look(store, name), Folder(artifacts), artifacts / "cache")
 
 
 def test_nothing_stays_behind(address: str, tmp_path: Path) -> None:
@@ -142,7 +143,13 @@ def test_an_unknown_study_is_named(store: Store, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "where", ["optuna.delete_study", "hpo.keeping._remove", "hpo.store.deletion.end", "hpo.keeping.deletion.begin"]
+    "where",
+    [
+        "optuna.delete_study",
+        "hpo.artifacts.folder.Folder.remove_folder",
+        "hpo.store.deletion.end",
+        "hpo.keeping.deletion.begin",
+    ],
 )
 def test_a_deletion_that_was_killed_is_finished(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from hpo.artifacts.address import open_artifacts
 from hpo.child import ForkServer
 from hpo.settings import Times
+from hpo.spool import Key, Spool
 from hpo.store import DataRecord, Status, Store
 from hpo.worker import Supervisor
 from tests.support import (
@@ -29,6 +31,7 @@ class Bench:
 
     def __init__(self, folder: Path, cache: Path, record: DataRecord, patch: pytest.MonkeyPatch) -> None:
         self.folder, self.cache, self.record, self.patch = folder, cache, record, patch
+        self.address = str(folder / "artifacts")  # of the artifact store
         self.store: Store = open_store(folder)
         self.diary = folder / "diary"
         patch.setenv("FAKE_DIARY", str(self.diary))
@@ -54,7 +57,7 @@ class Bench:
             self.store,
             "s",
             devices=devices or [None] * slots,
-            artifacts=self.folder / "artifacts",
+            artifacts=open_artifacts(self.address),
             cache=self.cache,
             times=times,
             server=server or fake_server(),
@@ -64,17 +67,23 @@ class Bench:
         """A supervisor in a process and a process group of its own."""
         code = (
             "import sys; from pathlib import Path; from tests.support import *; from hpo.worker import Supervisor\n"
+            "from hpo.artifacts.address import open_artifacts\n"
             "folder, cache = map(Path, sys.argv[1:3])\n"
             "sys.exit(Supervisor(open_store(folder), 's', devices=[None] * int(sys.argv[3]),\n"
-            "    artifacts=folder / 'artifacts', cache=cache, times=FAST, server=fake_server(),\n"
+            "    artifacts=open_artifacts(sys.argv[4]), cache=cache, times=FAST, server=fake_server(),\n"
             f"    metrics_port={metrics_port}).run())"
         )
         return subprocess.Popen(
-            [sys.executable, "-c", code, str(self.folder), str(self.cache), str(slots)],
+            [sys.executable, "-c", code, str(self.folder), str(self.cache), str(slots), self.address],
             cwd=TESTS.parent,
             start_new_session=True,
             stderr=subprocess.DEVNULL,
         )
+
+    def spooled(self, number: int, attempt: int) -> Path:
+        """The folder of an attempt on this node."""
+        created_at, address = self.store.study("s").created_at, open_artifacts(self.address).address
+        return Spool(self.cache, "s", created_at, address).folder(Key(number, attempt))
 
     def starts(self) -> list[tuple[int, int, int]]:
         """(number, attempt, pid) of every start of a child, in order."""

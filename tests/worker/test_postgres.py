@@ -19,7 +19,7 @@ CODE = """
 import sys; from pathlib import Path; from tests.support import *; from hpo.worker import Supervisor
 address, folder, cache = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
 times = Times(lease=8.0, renew=0.5, idle=0.1, start=20.0, obey=1.0, grace=0.5)
-sys.exit(Supervisor(open_store(address), 's', devices=[None] * 2, artifacts=folder / 'artifacts', cache=cache,
+sys.exit(Supervisor(open_store(address), 's', devices=[None] * 2, artifacts=Folder(folder / 'artifacts'), cache=cache,
     times=times, server=fake_server()).run())
 """
 

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from hpo import data
+from hpo.artifacts.folder import Folder
 from hpo.child import ChildStartError, ForkServer
 from hpo.errors import DataError, StudyFailedError
-from hpo.settings import SHELF
 from hpo.space import Space, choice, fixed
+from hpo.spool import Held, Key, Spool
 from hpo.store import Claim, Claims
 from hpo.trial import Cause, Epoch
 from tests.support import (
@@ -142,7 +143,12 @@ def test_children_that_never_come_to_work_are_the_machines_fault(bench: Bench) -
 def test_a_log_that_cannot_be_written_costs_nothing(bench: Bench) -> None:
     """What a trial prints is a courtesy; its result counts."""
     bench.create(budget={"trials": 1})
-    (bench.folder / "artifacts" / "s" / "0" / "log.txt").mkdir(parents=True)
+    fill = Spool.make
+
+    def in_the_way(spool: Spool, key: Key, *_: object) -> Held:
+        return fill(spool, key, lambda folder: (folder / "log.txt").mkdir())
+
+    bench.patch.setattr(Spool, "make", in_the_way)
     assert bench.supervisor().run() == 0
     assert bench.status().counts["complete"] == 1
 
@@ -194,7 +200,7 @@ def test_without_the_arrays_a_worker_claims_nothing(bench: Bench, tmp_path: Path
 def test_arrays_come_from_where_all_workers_can_fetch_them(bench: Bench, tmp_path: Path) -> None:
     """A machine without the study's data takes the arrays from the artifacts, by their hash, and works."""
     bench.create(budget={"trials": 1})
-    data.share(bench.record.split_sha256, bench.cache, bench.folder / "artifacts" / SHELF)
+    data.share(bench.record.split_sha256, bench.cache, Folder(bench.folder / "artifacts"))
     bench.cache = tmp_path / "empty"
     assert bench.supervisor().run() == 0
     assert data.parts(bench.record.split_sha256, bench.cache)
@@ -221,10 +227,10 @@ def test_children_know_no_database(bench: Bench) -> None:
 def test_checkpoints_go_when_the_trial_has_ended(bench: Bench) -> None:
     """A trial that was recorded needs them no more; other files of it stay."""
     bench.create(budget={"trials": 1})
-    bench.plan(epochs=1)
+    bench.plan(epochs=1, files=["checkpoint-1-0.npz", ".checkpoint-1-1.npz.77", "curves.json"])
     folder = bench.folder / "artifacts" / "s" / "0"
     folder.mkdir(parents=True)
-    for name in ("checkpoint-1-0.npz", ".checkpoint-1-1.npz.77", "curves.json"):
-        (folder / name).touch()
+    (folder / "checkpoint-1-9.npz").touch()  # of a worker that died in between
     assert bench.supervisor().run() == 0
     assert sorted(path.name for path in folder.iterdir()) == ["curves.json", "log.txt"]
+    assert not bench.spooled(0, 1).exists()

@@ -30,7 +30,7 @@ class Mortal(Claims):
 hpo.worker.Claims = Mortal
 folder, cache = map(Path, sys.argv[1:])
 hpo.worker.Supervisor(
-    open_store(folder), "s", devices=[None], artifacts=folder / "artifacts", cache=cache, times=FAST
+    open_store(folder), "s", devices=[None], artifacts=Folder(folder / "artifacts"), cache=cache, times=FAST
 ).run()
 """
 
@@ -54,10 +54,11 @@ def test_a_killed_worker_is_taken_over_from_its_checkpoint(bench: Bench) -> None
         check=False,
     )
     assert killed.returncode == -signal.SIGKILL
-    pid = int(re.findall(r"pid (\d+)", (folder / "log.txt").read_text())[0])
+    left_here = bench.spooled(0, 1)
+    pid = int(re.findall(r"pid (\d+)", (left_here / "log.txt").read_text())[0])
     while alive(pid):  # its child ends when it sees that it is alone
         time.sleep(0.01)
-    left = max(steps(folder))
+    left = max(steps(left_here))
     store, record = bench.store, bench.store.study("s")
     lost = store.trial("s", 0)
     assert (lost.state, lost.attempt) == ("running", 1)
@@ -75,4 +76,5 @@ def test_a_killed_worker_is_taken_over_from_its_checkpoint(bench: Bench) -> None
     assert result is not None
     assert (result.value, result.epochs) == (whole.value, 12)
     assert (result.weights_sha256, result.curve_sha256) == (whole.weights_sha256, whole.curve_sha256)
+    assert not left_here.exists()
     assert steps(folder) == []
