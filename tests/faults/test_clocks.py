@@ -18,8 +18,8 @@ TRIALS, LEASE, HOUR = 10, 3.0, 3600.0
 
 @pytest.mark.timeout(200)
 def test_clocks_that_are_off_by_an_hour(postgres: Server, begin: Begin, tmp_path: Path) -> None:
-    """One worker is an hour early, the other an hour late, and each is killed once: neither takes what is leased, and
-    what is lost waits no longer than its lease and one claim.
+    """One worker's clock is an hour fast, the other's an hour slow, and each is killed once: neither takes what is
+    leased, and what is lost waits no longer than its lease and one claim.
     """
     address = postgres.database(f"t{uuid.uuid4().hex}")
     store = begin(address, TRIALS)
