@@ -3,28 +3,24 @@
 A thread of its own does so. Whatever the store does (refuse, fill up, hang), trials begin, go on and end meanwhile.
 """
 
-import contextlib
 import logging
 import random
-import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from hpo import checkpoints
 from hpo.artifacts import Artifacts, StoreAway
 from hpo.errors import HpoError, StorageError
-from hpo.spool import Held, Key, Spool, files
+from hpo.spool import Held, Key, Spool
 from hpo.store import Claim, TrialRecord
+from hpo.takeover import fill
+from hpo.transport import Transport
 
 log = logging.getLogger(__name__)
 
-LOG = "log.txt"
 LONGEST_PAUSE = 60.0  # seconds between two tries while the store does not answer
 HANG = 30.0  # seconds after which one call to the store counts as no answer
-FETCH = 120.0  # seconds that a trial waits for the files of its attempt before, which was made elsewhere
 SETTLE = 3.0  # seconds that a trial's last files may take before it is given back
 PATIENCE = 30.0  # seconds that a worker which has nothing else to do waits for one file to be taken
 LOOK_AGAIN = 30.0  # seconds between two looks at what workers that died have left here
@@ -51,6 +47,7 @@ class Carrier:
         pause: float,
     ) -> None:
         self._artifacts = artifacts
+        self._transport = Transport(artifacts)
         self._spool = spool
         self._look = look
         self._sure = sure
@@ -59,15 +56,13 @@ class Carrier:
         self._running: dict[Key, tuple[Held, str]] = {}  # with its folder in the store
         self._ended: dict[Key, tuple[Held, str]] = {}
         self._lost: dict[Key, Held] = {}
-        self._carried: dict[str, tuple[int, int]] = {}  # name in the store -> size and time of what was carried
         self._wake = threading.Event()
         self._turn = threading.Condition()
         self._begun = self._done = 0  # passes
         self._leaving = threading.Event()
-        self._busy_since: float | None = None
         self._tries = 0  # without success, in a row
         self._said = False
-        self._next_look = self._moved = 0.0
+        self._next_look = 0.0
         self._thread = threading.Thread(target=self._run, name="carrier", daemon=True)
 
     # --- what slots call ---------------------------------------------------------------------------------------
@@ -86,7 +81,7 @@ class Carrier:
         with self._lock:
             if key in self._running:
                 return self._running[key][0].path
-        held = self._spool.make(key, lambda folder: self._fill(folder, claim, give_up))
+        held = self._spool.make(key, lambda folder: fill(folder, claim, self._spool, self._artifacts, give_up))
         with self._lock:
             self._running[key] = (held, claim.artifacts)
         return held.path
@@ -142,7 +137,7 @@ class Carrier:
 
     def turn(self) -> None:
         """Called again and again: says so if the store hangs."""
-        since = self._busy_since
+        since = self._transport.asked
         if since is not None and time.monotonic() - since > HANG:
             self._tell(f"the artifact store {self._artifacts.address} has not answered for {HANG:.0f} s")
 
@@ -155,8 +150,8 @@ class Carrier:
         self._leaving.set()
         self._next_look = 0.0
         self._wake.set()
-        self._moved = time.monotonic()
-        while self._thread.is_alive() and time.monotonic() - self._moved < PATIENCE and not hurry():
+        self._transport.moved = time.monotonic()
+        while self._thread.is_alive() and time.monotonic() - self._transport.moved < PATIENCE and not hurry():
             self._thread.join(0.05)
         with self._lock:
             left = len(self._running) + len(self._ended)
@@ -193,7 +188,7 @@ class Carrier:
                 if self._said:
                     log.info("the artifact store %s answers again; all files are there", self._artifacts.address)
                 self._tries, self._said = 0, False
-            self._busy_since = None
+            self._transport.asked = None
             with self._turn:
                 self._done = self._begun
                 self._turn.notify_all()
@@ -232,30 +227,13 @@ class Carrier:
             raise refused
 
     def _carry_running(self, held: Held, name: str) -> None:
-        """What a successor elsewhere needs."""
-        checkpoint = checkpoints.newest(held.path)
-        if checkpoint is not None and self._put(checkpoint, f"{name}/{checkpoint.name}"):
-            before = [
-                other
-                for other in self._carried
-                if other.startswith(f"{name}/") and checkpoints.is_one(other.removeprefix(f"{name}/"))
-            ]
-            before.remove(f"{name}/{checkpoint.name}")
-            self._remove(before)
-        self._put(held.path / LOG, f"{name}/{LOG}")
+        self._transport.unended(held, name, lambda: self._sure() and held.key in self._running)
 
     def _carry_ended(self, held: Held, name: str) -> None:
-        """All of it but the checkpoints, which go. Then the folder goes too."""
-        for path in files(held.path):
-            if not checkpoints.is_one(path.name):
-                self._put(path, f"{name}/{path.name}", certain=True)
-        self._busy_since = time.monotonic()
-        there = [entry.name for entry in self._artifacts.entries(name)]
-        self._remove([other for other in there if checkpoints.is_one(other.removeprefix(f"{name}/"))])
+        """All of it; then the folder goes."""
+        self._transport.ended(held, name)
         with self._lock:
             self._ended.pop(held.key, None)
-        for other in [other for other in self._carried if other.startswith(f"{name}/")]:
-            del self._carried[other]
         self._spool.discard(held)
 
     def _look_after(self) -> None:
@@ -293,78 +271,4 @@ class Carrier:
         elif trial.cause is not None or followed:
             self._spool.discard(held)
         elif current:
-            self._carry_running(held, str(trial.artifacts))
-
-    def _put(self, path: Path, name: str, *, certain: bool = False) -> bool:
-        """Carries a file, unless it was carried as it is. False where it is gone, or may not be ours any more."""
-        try:
-            about = path.stat()
-            mark = (about.st_size, about.st_mtime_ns)
-            if self._carried.get(name) == mark:
-                return True
-            if not certain and not self._sure():
-                return False
-            self._busy_since = time.monotonic()
-            self._artifacts.put(path, name)
-        except FileNotFoundError:  # the training has removed it meanwhile
-            return False
-        except OSError as error:
-            raise StorageError(f"cannot read {path}: {error.strerror}") from error
-        finally:
-            self._busy_since = None
-        self._carried[name] = mark
-        self._moved = time.monotonic()
-        return True
-
-    def _remove(self, names: list[str]) -> None:
-        self._busy_since = time.monotonic()
-        self._artifacts.remove(names)
-        self._busy_since = None
-        for name in names:
-            self._carried.pop(name, None)
-
-    # --- what a trial goes on from -----------------------------------------------------------------------------
-
-    def _fill(self, folder: Path, claim: Claim, give_up: Callable[[], bool]) -> None:
-        """Puts the files of earlier attempts into a new folder."""
-        if claim.attempt == 1:
-            return
-        here = [key for key in self._spool.found() if key.number == claim.number and key.attempt < claim.attempt]
-        if here:
-            _copy(self._spool.folder(here[-1]), folder)
-        if not here or here[-1].attempt < claim.attempt - 1:  # the last one was elsewhere
-            self._fetch(folder, claim, give_up)
-
-    def _fetch(self, folder: Path, claim: Claim, give_up: Callable[[], bool]) -> None:
-        """Copies them from the store. A thread of its own asks it, because it may hang."""
-        beside = Path(tempfile.mkdtemp(prefix=".fetched-", dir=self._spool.path))
-        answered, failed = threading.Event(), []
-
-        def fetch() -> None:
-            try:
-                for entry in self._artifacts.entries(claim.artifacts):
-                    name = entry.name.removeprefix(f"{claim.artifacts}/")
-                    if name == LOG or (checkpoints.is_one(name) and not name.startswith(".")):
-                        self._artifacts.get(entry.name, beside / name)
-            except (HpoError, OSError) as error:
-                failed.append(str(error))
-            answered.set()
-
-        threading.Thread(target=fetch, name="fetch", daemon=True).start()
-        until = time.monotonic() + FETCH
-        while not answered.wait(0.05) and time.monotonic() < until and not give_up():
-            pass
-        if answered.is_set() and not failed:
-            _copy(beside, folder)
-        else:
-            why = failed[0] if failed else f"no answer of {self._artifacts.address} within {FETCH:.0f} s"
-            log.warning("trial %d may begin anew, because its files cannot be had: %s", claim.number, why)
-        shutil.rmtree(beside, ignore_errors=True)
-
-
-def _copy(source: Path, target: Path) -> None:
-    """Copies what a successor goes on from; what vanishes meanwhile is of an attempt that still runs somewhere."""
-    for path in files(source):
-        if path.name == LOG or checkpoints.is_one(path.name):
-            with contextlib.suppress(FileNotFoundError):
-                shutil.copy2(path, target / path.name)
+            self._transport.unended(held, str(trial.artifacts))

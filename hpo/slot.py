@@ -11,12 +11,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hpo.carrier import LOG, Carrier
+from hpo.carrier import Carrier
 from hpo.cgroup import oom_kills
 from hpo.child import Child, ChildStartError, Closed, ForkServer
 from hpo.errors import HpoError, StorageError
 from hpo.gpus import roomier
 from hpo.settings import Times
+from hpo.spool import LOG
 from hpo.store import Claim, Claims, Idle, Over
 from hpo.trial import Cause, Epoch, Interruption, Result, Started, TrialSpec
 

@@ -22,6 +22,7 @@ from uuid import uuid4
 from hpo.formats import read_json
 
 SPOOL = "spool"  # folder of the cache
+LOG = "log.txt"  # what a trial prints
 _ABOUT = "about.json"
 _LOCK = ".lock"
 STALE_SECONDS = 3600.0  # after which nobody is still making or removing a folder

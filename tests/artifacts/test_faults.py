@@ -18,7 +18,7 @@ from hpo import carrier, data
 from hpo.artifacts import s3 as s3_module
 from hpo.artifacts.address import open_artifacts
 from hpo.trial import Cause
-from tests.s3 import S3
+from tests.s3 import CANARY, S3
 from tests.worker.bench import Bench
 
 FILES = ["checkpoint-1-0.npz", "curves.json", "report.json"]
@@ -88,6 +88,7 @@ def test_a_study_on_s3_whose_server_goes_and_comes_back(bench: Bench, s3: S3, he
     assert spooled(bench) == []
     assert said(hear, "nobody listens") == said(hear, "No trial waits for that") == 1
     assert said(hear, "answers again; all files are there") == 1
+    assert CANARY not in hear.text
 
 
 def test_a_silent_server_holds_up_nobody(

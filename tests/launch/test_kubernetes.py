@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 import yaml
 
+from hpo.artifacts.address import open_artifacts
 from hpo.artifacts.folder import Folder
 from hpo.errors import UsageError
 from hpo.launch import Wish, kubernetes
 from hpo.settings import Times
+from tests.s3 import CANARY, S3
 
 
 def job(tmp_path: Path, **changes: Any) -> tuple[str, dict[str, Any]]:
@@ -64,6 +66,28 @@ def test_pods_have_no_rights_and_no_password(tmp_path: Path) -> None:
     assert pod["terminationGracePeriodSeconds"] > 100
     assert container["resources"]["limits"]["nvidia.com/gpu"] == "1"
     assert manifest["metadata"]["name"] == "hpo-har-v1"
+
+
+def test_a_bucket_needs_a_secret_and_stands_in_the_command(tmp_path: Path, s3: S3) -> None:
+    """Its address is an argument, endpoint and credentials are files of a secret, and stand nowhere else."""
+    store = open_artifacts(s3.bucket())
+    script, manifest = job(tmp_path, artifacts=store)
+    file = tmp_path / "job.yaml"
+    file.write_text(script)
+    command = [sys.executable, "-m", "kubernetes_validate", "--strict", "-k", "1.33.0", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    pod = manifest["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert container["args"][container["args"].index("--artifacts") + 1] == store.address
+    names = {volume["name"] for volume in pod["volumes"]}
+    assert {mount["name"] for mount in container["volumeMounts"]} == names == {"data", "storage", "tmp", "artifacts"}
+    (mount,) = [mount["mountPath"] for mount in container["volumeMounts"] if mount["name"] == "artifacts"]
+    files = {each["name"]: each["value"] for each in container["env"] if each["name"].startswith("AWS_")}
+    assert files == {"AWS_CONFIG_FILE": f"{mount}/config", "AWS_SHARED_CREDENTIALS_FILE": f"{mount}/credentials"}
+    assert "# the secret hpo-artifacts, whose keys `config` and `credentials`" in script
+    assert CANARY not in script
+    assert str(s3.port) not in script
 
 
 def test_a_file_as_database_is_refused(tmp_path: Path) -> None:

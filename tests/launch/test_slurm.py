@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from hpo.artifacts.address import open_artifacts
 from hpo.artifacts.folder import Folder
 from hpo.errors import UsageError
 from hpo.launch import Wish, slurm
 from hpo.settings import Times
 from tests.cli.run import TINY, call
 from tests.postgres import Server
+from tests.s3 import CANARY, S3
 from tests.slurm import Cluster
 from tests.study.files import write
 
@@ -37,6 +39,15 @@ def test_the_script_asks_for_what_the_workers_need(tmp_path: Path) -> None:
     assert "postgresql" not in script
     assert "--gres" not in slurm.plan(wish(tmp_path, gpus="none")).script
     subprocess.run(["bash", "-n"], input=script, text=True, check=True)
+
+
+def test_workers_say_in_a_folder_what_they_have_to_say(tmp_path: Path, s3: S3) -> None:
+    """SLURM writes no bucket: with the trials' files in one, what workers print goes into the cache."""
+    store = open_artifacts(s3.bucket())
+    script = slurm.plan(wish(tmp_path, artifacts=store)).script
+    assert f'--output="{tmp_path}/c/slurm/s/slurm-%A_%a.log"' in script
+    assert f"--artifacts {store.address} " in script
+    assert CANARY not in script
 
 
 @pytest.mark.parametrize(

@@ -207,10 +207,11 @@ def test_arrays_come_from_where_all_workers_can_fetch_them(bench: Bench, tmp_pat
 
 
 def test_children_know_no_database(bench: Bench) -> None:
-    """No address and no password of a database is in the environment of the fork server or of a trial."""
+    """Nothing of a database or an artifact store is in the environment of the fork server or of a trial."""
     bench.create(budget={"trials": 1})
     bench.plan(epochs=100, pause=0.05)
-    for name in ("HPO_STORAGE", "PGPASSWORD", "PGPASSFILE", "DATABASE_URL"):
+    store = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SHARED_CREDENTIALS_FILE", "AWS_ENDPOINT_URL")
+    for name in ("HPO_STORAGE", "PGPASSWORD", "PGPASSFILE", "DATABASE_URL", *store):
         bench.patch.setenv(name, "canary-7f3a")
     process = bench.process()
     child = bench.wait_for_start(0)

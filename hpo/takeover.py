@@ -1,0 +1,77 @@
+"""What an attempt at a trial begins with: files of the attempt before, from this node or from the artifact store."""
+
+import contextlib
+import logging
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from hpo import checkpoints
+from hpo.artifacts import Artifacts
+from hpo.errors import HpoError
+from hpo.spool import LOG, Spool, files
+from hpo.store import Claim
+
+log = logging.getLogger(__name__)
+
+FETCH = 120.0  # seconds that a trial waits for files that are elsewhere
+
+
+def fill(folder: Path, claim: Claim, spool: Spool, artifacts: Artifacts, give_up: Callable[[], bool]) -> None:
+    """Puts the last checkpoint and the log of earlier attempts into a new folder, where they can be had.
+
+    Args:
+        folder: of the attempt.
+        claim: the trial.
+        spool: of this node.
+        artifacts: the store.
+        give_up: whether not to wait for the store any more.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    if claim.attempt == 1:
+        return
+    here = [key for key in spool.found() if key.number == claim.number and key.attempt < claim.attempt]
+    if here:
+        _copy(spool.folder(here[-1]), folder)
+    if not here or here[-1].attempt < claim.attempt - 1:  # the last one was elsewhere
+        _fetch(folder, claim, spool, artifacts, give_up)
+
+
+def _fetch(folder: Path, claim: Claim, spool: Spool, artifacts: Artifacts, give_up: Callable[[], bool]) -> None:
+    """Copies them from the store. A thread of its own asks it, because it may hang."""
+    beside = Path(tempfile.mkdtemp(prefix=".fetched-", dir=spool.path))
+    answered, failed = threading.Event(), []
+
+    def fetch() -> None:
+        try:
+            for entry in artifacts.entries(claim.artifacts):
+                name = entry.name.removeprefix(f"{claim.artifacts}/")
+                if name == LOG or (checkpoints.is_one(name) and not name.startswith(".")):
+                    artifacts.get(entry.name, beside / name)
+        except (HpoError, OSError) as error:
+            failed.append(str(error))
+        answered.set()
+
+    threading.Thread(target=fetch, name="fetch", daemon=True).start()
+    until = time.monotonic() + FETCH
+    while not answered.wait(0.05) and time.monotonic() < until and not give_up():
+        pass
+    if answered.is_set() and not failed:
+        _copy(beside, folder)
+    else:
+        why = failed[0] if failed else f"no answer of {artifacts.address} within {FETCH:.0f} s"
+        log.warning("trial %d may begin anew, because its files cannot be had: %s", claim.number, why)
+    shutil.rmtree(beside, ignore_errors=True)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copies what a successor goes on from; what vanishes meanwhile is of an attempt that still runs somewhere."""
+    for path in files(source):
+        if path.name == LOG or checkpoints.is_one(path.name):
+            with contextlib.suppress(FileNotFoundError):
+                shutil.copy2(path, target / path.name)
