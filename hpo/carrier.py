@@ -23,6 +23,7 @@ LONGEST_PAUSE = 60.0  # seconds between two tries while the store does not answe
 HANG = 30.0  # seconds after which one call to the store counts as no answer
 SETTLE = 3.0  # seconds that a trial's last files may take before it is given back
 PATIENCE = 30.0  # seconds that a worker which has nothing else to do waits for one file to be taken
+SHORT_PATIENCE = 5.0  # the same of one that was told to leave
 LOOK_AGAIN = 30.0  # seconds between two looks at what workers that died have left here
 
 
@@ -141,17 +142,19 @@ class Carrier:
         if since is not None and time.monotonic() - since > HANG:
             self._tell(f"the artifact store {self._artifacts.address} has not answered for {HANG:.0f} s")
 
-    def close(self, hurry: Callable[[], bool]) -> None:
+    def close(self, hurry: Callable[[], bool], *, told: bool = False) -> None:
         """Carries what is left, if the store answers, and says what stays.
 
         Args:
             hurry: whether there is no time for that.
+            told: the worker was told to leave.
         """
+        patience = SHORT_PATIENCE if told else PATIENCE
         self._leaving.set()
         self._next_look = 0.0
         self._wake.set()
         self._transport.moved = time.monotonic()
-        while self._thread.is_alive() and time.monotonic() - self._transport.moved < PATIENCE and not hurry():
+        while self._thread.is_alive() and time.monotonic() - self._transport.moved < patience and not hurry():
             self._thread.join(0.05)
         with self._lock:
             left = len(self._running) + len(self._ended)

@@ -142,7 +142,7 @@ class Supervisor:
                 self._carrier.turn()
                 self._hear()
                 time.sleep(LOOK_SECONDS)
-            self._carrier.close(self._has_no_more_time)
+            self._carrier.close(self._has_no_more_time, told=self._signal is not None)
             self._claims.roster.leave()
             self._herald.close(self._has_no_more_time, last=self._signal is None and self._wishes.error is None)
         finally:

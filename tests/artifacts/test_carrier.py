@@ -1,5 +1,6 @@
 """Whose files are carried, and whose are not: the cases that a fault in the right moment brings about."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -188,6 +189,28 @@ def test_a_successor_begins_with_what_is_here_or_was_elsewhere(node: Node) -> No
         "checkpoint-1-3.npz": "attempt 1",
         "checkpoint-3-7.npz": "attempt 3, elsewhere",
     }
+
+
+def test_a_worker_that_is_told_to_leave_leaves(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long the store hangs: nothing of what the slots and the supervisor call waits for it."""
+    answers = threading.Event()
+
+    class Hung(Folder):
+        def put(self, source: Path, name: str) -> None:
+            answers.wait()
+            super().put(source, name)
+
+    monkeypatch.setattr("hpo.carrier.SHORT_PATIENCE", 0.2)
+    node.store = Hung(node.store.root)
+    carrier = node.carrier()
+    write(carrier.begin(claim(1), lambda: False), "log.txt", "checkpoint-1-0.npz")
+    began = time.monotonic()
+    carrier.settle(0.2)
+    carrier.end(claim(1))
+    carrier.close(lambda: False, told=True)
+    assert time.monotonic() - began < 10
+    assert node.spool.found() == [Key(0, 1)]
+    answers.set()
 
 
 def test_spools_belong_to_one_study_and_one_store(tmp_path: Path) -> None:
