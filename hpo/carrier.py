@@ -245,12 +245,13 @@ class Carrier:
             return
         self._spool.tidy()
         found = self._spool.found()
+        latest = dict(found)  # sorted: of each trial the last attempt
         for key in found:
             held = self._spool.take(key)
             if held is None:
                 continue
             try:
-                self._see_to(held, followed=any(key.number == n and key.attempt < a for n, a in found))
+                self._see_to(held, followed=key.attempt < latest[key.number])
             finally:
                 self._spool.let_go(held)
         self._next_look = time.monotonic() + LOOK_AGAIN
