@@ -44,9 +44,10 @@ class Server:
             shutil.chown(self._folder, "postgres", "postgres")
             if data is not None:
                 shutil.chown(data, "postgres", "postgres")
-        # small pieces of the log of writes: a small disk is soon full
-        words = ("--no-sync", "--auth=trust", "--encoding=UTF8", "--locale=C", "--wal-segsize=1")
-        self._run("initdb", *words, "-U", "hpo", "-D", self._data)
+        words = ["--no-sync", "--auth=trust", "--encoding=UTF8", "--locale=C", "-U", "hpo", "-D", self._data]
+        if data is not None:  # what lies on a small disk has a log of writes in small pieces
+            words.append("--wal-segsize=1")
+        self._run("initdb", *words)
         rules = Path(self._data, "pg_hba.conf")
         trusted = f"host all all {trusts} trust\n" if trusts else ""
         rules.write_text("host all +locked 127.0.0.1/32 scram-sha-256\n" + trusted + rules.read_text())
