@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 import hpo
 from hpo import curves, feed, models, provenance, snapshot
-from hpo.callbacks import CHUNK, Averaged, EpochEnd, Guard, Validation, WarmUp, predict
+from hpo.callbacks import CHUNK, Averaged, BestEpoch, EpochEnd, Guard, Validation, WarmUp, predict
 from hpo.checkpoints import Checkpoint, Keeper
 from hpo.data import Part, open_part
 from hpo.errors import DataError
@@ -133,7 +133,7 @@ def _fold(
 
     with trial.phase("fit"):
         chunk = min(CHUNK, max(len(validation.y), len(stopping.y)))
-        early = keras.callbacks.EarlyStopping(monitor, mode=mode, patience=settings.patience, restore_best_weights=True)
+        early = BestEpoch(settings.metric, settings.patience)
         averaged = [Averaged()] if chosen["ema"] else []
         callbacks = [
             Guard(halt, ask),

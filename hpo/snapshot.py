@@ -32,8 +32,9 @@ def take(model: keras.Model, callbacks: Callbacks) -> tuple[Facts, Arrays]:
     facts: Facts = {"ended": bool(model.stop_training), "callbacks": {}}
     arrays = {name: variable.numpy() for name, variable in _variables(model).items()}
     for callback in callbacks:
-        if (names := COUNTERS.get(type(callback))) is not None:
-            facts["callbacks"][type(callback).__name__] = {name: getattr(callback, name) for name in names}
+        for kind, names in COUNTERS.items():
+            if isinstance(callback, kind):
+                facts["callbacks"][type(callback).__name__] = {name: getattr(callback, name) for name in names}
         if isinstance(callback, keras.callbacks.EarlyStopping):
             arrays |= {f"best/{i}": weights for i, weights in enumerate(callback.best_weights or [])}
     return facts, arrays

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from hpo.callbacks import Averaged, EpochEnd, Guard, Halt, Validation, WarmUp, predict
+from hpo.callbacks import Averaged, BestEpoch, EpochEnd, Guard, Halt, Validation, WarmUp, predict
 from hpo.scores import METRICS, score
 from hpo.trial import Cause
 
@@ -77,6 +77,45 @@ def test_stock_callbacks_see_the_scores() -> None:
         assert logs["learning_rate"] == pytest.approx(1e-3)
         assert seconds > 0
     assert float(early.best) == max(logs["val_macro_f1"] for _, _, logs, _ in seen)
+
+
+@pytest.mark.parametrize(
+    ("metric", "epochs", "best"),
+    [
+        # scores and losses of the epochs; the same score with a lower loss is better, a better score always is
+        ("accuracy", [(0.5, 0.9), (1.0, 0.8), (1.0, 0.3), (1.0, 0.4), (0.5, 0.1)], 2),
+        ("accuracy", [(0.99999, 0.01), (1.0, 9.0), (0.99999, 0.0)], 1),
+        ("accuracy", [(1.0, 0.3), (1.0, 0.3), (1.0, 0.5)], 0),
+        ("loss", [(0.5, 0.5), (0.2, 0.2), (0.3, 0.3)], 1),
+    ],
+)
+def test_of_equal_scores_the_lower_loss_is_the_best_epoch(
+    metric: str, epochs: list[tuple[float, float]], best: int
+) -> None:
+    """A few windows give many epochs the same score: the first of them may have learned next to nothing."""
+    early, model = BestEpoch(metric, patience=9), tiny()
+    early.set_model(model)
+    early.on_train_begin()
+    for epoch, (value, loss) in enumerate(epochs):
+        model.layers[-1].bias.assign([epoch] * 3)
+        early.on_epoch_end(epoch, {"val_loss": loss, f"val_{metric}": value})
+    model.stop_training = False
+    early.on_train_end()
+    assert early.best_epoch == best
+    assert model.layers[-1].bias.numpy().tolist() == [best] * 3
+
+
+def test_patience_counts_from_the_best_epoch() -> None:
+    """A training goes on while its loss gets better at the same score, and ends so many epochs after it stopped to."""
+    early, model = BestEpoch("accuracy", patience=2), tiny()
+    model.stop_training = False
+    early.set_model(model)
+    early.on_train_begin()
+    for epoch, loss in enumerate((0.9, 0.8, 0.7, 0.75, 0.7)):
+        assert not model.stop_training
+        early.on_epoch_end(epoch, {"val_loss": loss, "val_accuracy": 1.0})
+    assert model.stop_training
+    assert early.best_epoch == 2
 
 
 def test_probabilities_that_are_no_numbers_halt() -> None:
