@@ -25,6 +25,8 @@ SETTLE = 3.0  # seconds that a trial's last files may take before it is given ba
 PATIENCE = 30.0  # seconds that a worker which has nothing else to do waits for one file to be taken
 SHORT_PATIENCE = 5.0  # the same of one that was told to leave
 LOOK_AGAIN = 30.0  # seconds between two looks at what workers that died have left here
+LAST_TRIES = 5  # before a worker leaves files behind that the store refuses to take
+LAST_PAUSE = 1.0  # seconds between them
 
 
 class Carrier:
@@ -100,18 +102,17 @@ class Carrier:
 
     def end(self, claim: Claim) -> None:
         """The trial was recorded: all of its files are to be carried, and its checkpoints are nobody's."""
-        with self._lock:
-            found = self._running.pop(Key(*claim.key), None)
-            if found is not None:
-                self._ended[Key(*claim.key)] = found
+        held = self._pop(claim)
+        if held is not None:
+            with self._lock:
+                self._ended[held.key] = (held, claim.artifacts)
         self._wake.set()
 
     def leave(self, claim: Claim) -> None:
         """The trial was given back: its files stay for whoever goes on with it here."""
-        with self._lock:
-            found = self._running.pop(Key(*claim.key), None)
-        if found is not None:
-            self._spool.let_go(found[0])
+        held = self._pop(claim)
+        if held is not None:
+            self._spool.let_go(held)
             self._next_look = 0.0
             self._wake.set()
 
@@ -124,11 +125,16 @@ class Carrier:
 
     def drop(self, claim: Claim) -> None:
         """The trial is another worker's, and its process here is gone: the files are of no use."""
-        self.lose(claim)
-        with self._lock:
-            held = self._lost.pop(Key(*claim.key), None)
+        held = self._pop(claim)
         if held is not None:
             self._spool.discard(held)
+
+    def _pop(self, claim: Claim) -> Held | None:
+        """The trial's folder. A renewal that crossed the trial's end on its way may have called it lost."""
+        key = Key(*claim.key)
+        with self._lock:
+            running, lost = self._running.pop(key, None), self._lost.pop(key, None)
+        return lost if running is None else running[0]
 
     # --- what the supervisor calls -----------------------------------------------------------------------------
 
@@ -156,11 +162,10 @@ class Carrier:
         self._transport.moved = time.monotonic()
         while self._thread.is_alive() and time.monotonic() - self._transport.moved < patience and not hurry():
             self._thread.join(0.05)
-        with self._lock:
-            left = len(self._running) + len(self._ended)
+        left = len(self._spool.found())
         if self._tries or self._thread.is_alive():
             log.warning(
-                "files of trials stay in %s (%d ended ones): the artifact store %s did not take them. "
+                "files of trials stay in %s (%d folders): the artifact store %s did not take them. "
                 "The next worker of this study on this machine carries them over",
                 self._spool.path, left, self._artifacts.address,
             )  # fmt: skip
@@ -168,15 +173,12 @@ class Carrier:
     # --- the thread --------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        last = False
-        while not last:
-            pause = self._pause if not self._tries else min(LONGEST_PAUSE, self._pause * 2**self._tries)
-            if self._tries:  # what changes meanwhile is no reason to try earlier
-                self._leaving.wait(pause * random.uniform(0.5, 1.0))
-            else:
-                self._wake.wait(pause)
-            last = self._leaving.is_set()
-            self._wake.clear()
+        last = LAST_TRIES
+        while last:
+            self._rest()
+            self._wake.clear()  # first: what is set from here on is seen by the next turn
+            if self._leaving.is_set():
+                last -= 1
             with self._turn:
                 self._begun += 1
             try:
@@ -191,6 +193,8 @@ class Carrier:
                 if self._said:
                     log.info("the artifact store %s answers again; all files are there", self._artifacts.address)
                 self._tries, self._said = 0, False
+                if self._leaving.is_set() and last < LAST_TRIES:
+                    last = 0
             self._transport.asked = None
             with self._turn:
                 self._done = self._begun
@@ -199,6 +203,16 @@ class Carrier:
             left = [held for held, _ in (*self._running.values(), *self._ended.values())]
         for held in left:
             self._spool.let_go(held)
+
+    def _rest(self) -> None:
+        """Waits until there is something to do, or, after a failure, until it is worth another try."""
+        if not self._tries:
+            self._wake.wait(self._pause)
+        elif self._leaving.is_set():
+            time.sleep(min(self._pause, LAST_PAUSE))
+        else:  # what changes meanwhile is no reason to try earlier
+            pause = min(LONGEST_PAUSE, self._pause * 2 ** min(self._tries, 10))
+            self._leaving.wait(pause * random.uniform(0.5, 1.0))
 
     def _tell(self, reason: str) -> None:
         if not self._said:
@@ -246,15 +260,22 @@ class Carrier:
         self._spool.tidy()
         found = self._spool.found()
         latest = dict(found)  # sorted: of each trial the last attempt
+        refused: StorageError | None = None
         for key in found:
             held = self._spool.take(key)
             if held is None:
                 continue
             try:
                 self._see_to(held, followed=key.attempt < latest[key.number])
+            except StoreAway:
+                raise
+            except StorageError as error:  # of this folder; others may fare better
+                refused = refused or error
             finally:
                 self._spool.let_go(held)
         self._next_look = time.monotonic() + LOOK_AGAIN
+        if refused is not None:
+            raise refused
 
     def _see_to(self, held: Held, *, followed: bool) -> None:
         """Carries what counts of an abandoned folder, and removes it once nobody can need it here.

@@ -116,5 +116,8 @@ def logs(name: str, number: int, storage: str, artifacts: "Artifacts", cache: Pa
         trial = store.trial(name, number)
     file = Copies(artifacts, cache).folder(trial.artifacts, {"log.txt"}) / "log.txt"
     if trial.artifacts is None or not file.exists():
-        raise UsageError(f"trial {number} of study {name!r} has no log at {file}: it has not started, or ran elsewhere")
+        raise UsageError(
+            f"trial {number} of study {name!r} has no log at {file}: it has not started, ran elsewhere, "
+            "or its files are still on their way"
+        )
     click.echo(file.read_text(errors="replace"), nl=False)

@@ -109,7 +109,7 @@ cache_option = option(
     type=click.Path(path_type=Path, file_okay=False),
     default=settings.CACHE,
     show_default=True,
-    help="Folder for parsed data.",
+    help="Folder on this machine for parsed data, and for files of trials on their way.",
 )
 json_option = option("--json", "as_json", envvar="HPO_JSON", is_flag=True, help="Print JSON for machines.")
 study_file_argument = click.argument("study_file", metavar="STUDY.toml", type=click.Path(path_type=Path))

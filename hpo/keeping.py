@@ -103,6 +103,7 @@ def rubbish(store: Store, artifacts: Artifacts, cache: Path) -> list[Rubbish]:
     """
     # Files first, the database second: a file is made after its trial's row, so one without a row is nobody's.
     shelved, folders = _sorted(artifacts.entries())
+    waiting = spools.waiting(cache)
     found = [Rubbish(HALF_DELETED, name) for name in deletion.half_deleted(store)]
     half_deleted = {each.name for each in found}
     names = store.names()
@@ -116,9 +117,10 @@ def rubbish(store: Store, artifacts: Artifacts, cache: Path) -> list[Rubbish]:
             found.append(Rubbish(ORPHAN, f"{artifacts.address}/{name}", total, stored=(f"{name}/",)))
     found += [Rubbish(WORKER, worker) for worker in roster.gone(store)]
     found += [Rubbish(kind, str(path), size(path), path, cache) for kind, path in data.unused(cache, keep)]
-    found += [Rubbish(COPIES, str(path), size(path), path) for path in sorted((cache / FETCHED).glob("*"))]
+    copies = [path for path in sorted((cache / FETCHED).glob("*")) if not _is_in_use(path)]
+    found += [Rubbish(COPIES, str(path), size(path), path) for path in copies]
     known = {(name, record.created_at) for name, record in records.items()}
-    for spool in spools.waiting(cache):
+    for spool in waiting:
         if (spool.study, spool.created_at) not in known:
             found.append(Rubbish(ORPHAN, str(spool.path), size(spool.path), spool.path))
     for entry, entries in shelved.items():  # workers cannot build anew what lies there
@@ -126,6 +128,11 @@ def rubbish(store: Store, artifacts: Artifacts, cache: Path) -> list[Rubbish]:
             total = sum(each.bytes for each in entries)
             found.append(Rubbish(ORPHAN, f"{artifacts.address}/{entry}", total, stored=(f"{entry}/",)))
     return found
+
+
+def _is_in_use(folder: Path) -> bool:
+    """Whether something was copied there, or written, a short while ago: an evaluation may be at work on it."""
+    return any(time.time() - path.lstat().st_ctime < STALE_SECONDS for path in folder.rglob("*"))
 
 
 Folders = dict[str, dict[int | None, list[Entry]]]

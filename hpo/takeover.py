@@ -17,6 +17,7 @@ from hpo.store import Claim
 
 log = logging.getLogger(__name__)
 
+LISTINGS = 3  # of a trial's files, until all that was listed could be read
 FETCH = 120.0  # seconds that a trial waits for files that are elsewhere
 
 
@@ -49,10 +50,10 @@ def _fetch(folder: Path, claim: Claim, spool: Spool, artifacts: Artifacts, give_
 
     def fetch() -> None:
         try:
-            for entry in artifacts.entries(claim.artifacts):
-                name = entry.name.removeprefix(f"{claim.artifacts}/")
-                if name == LOG or (checkpoints.is_one(name) and not name.startswith(".")):
-                    artifacts.get(entry.name, beside / name)
+            # a checkpoint that was listed may be replaced by a newer one before it is read
+            for _ in range(LISTINGS):
+                if _got(artifacts, claim.artifacts, beside):
+                    break
         except (HpoError, OSError) as error:
             failed.append(str(error))
         answered.set()
@@ -67,6 +68,16 @@ def _fetch(folder: Path, claim: Claim, spool: Spool, artifacts: Artifacts, give_
         why = failed[0] if failed else f"no answer of {artifacts.address} within {FETCH:.0f} s"
         log.warning("trial %d may begin anew, because its files cannot be had: %s", claim.number, why)
     shutil.rmtree(beside, ignore_errors=True)
+
+
+def _got(artifacts: Artifacts, folder: str, target: Path) -> bool:
+    """Copies a trial's log and checkpoints. False where one of them was gone by then."""
+    whole = True
+    for entry in artifacts.entries(folder):
+        name = entry.name.removeprefix(f"{folder}/")
+        if name == LOG or (checkpoints.is_one(name) and not name.startswith(".")):
+            whole = artifacts.get(entry.name, target / name) and whole
+    return whole
 
 
 def _copy(source: Path, target: Path) -> None:

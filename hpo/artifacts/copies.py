@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+import time
 from collections.abc import Collection
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from hpo.artifacts import Artifacts, Entry
 from hpo.errors import StorageError
 
 FETCHED = "fetched"  # folder of the cache
+ARRIVAL = 90.0  # seconds that a file of an ended trial may be on its way: longer than a carrier's longest pause
 
 
 class Copies:
@@ -47,6 +49,23 @@ class Copies:
                     "another folder with HPO_CACHE or --cache"
                 ) from error
         return place
+
+    def awaited(self, folder: str | None, file: str) -> Path:
+        """Where a file of a trial that has ended is here. It may take a while to come from another node.
+
+        Args:
+            folder: the trial's folder in the store.
+            file: its name there.
+
+        Raises:
+            StorageError: the store cannot be read.
+        """
+        until = time.monotonic() + ARRIVAL
+        while True:
+            path = self.folder(folder, {file}) / file
+            if path.exists() or time.monotonic() >= until:
+                return path
+            time.sleep(1.0)
 
     def keep(self, name: str) -> None:
         """Puts a folder's files, which were written here, into the store, where it is not this folder itself.

@@ -4,6 +4,7 @@ Endpoint, region and credentials are found as boto3 finds them: in AWS_... varia
 whole or not at all, because S3 has no other way.
 """
 
+import errno
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -47,6 +48,8 @@ _KINDS = {
 }
 # Credentials that lie on this machine, so that reading them asks nobody.
 _LOCAL = {"env", "shared-credentials-file", "config-file"}
+# What is wrong with this machine's disk, and not with the store.
+_HERE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO, errno.ENOENT}
 _BUSY = {"SlowDown", "RequestTimeout", "Throttling", "ThrottlingException", "TooManyRequests", "RequestTimeTooSkewed"}
 
 
@@ -119,6 +122,10 @@ class Bucket:
                     write_beside(body, target)
             except ArtifactNotFound:
                 return False
+            except OSError as error:
+                if error.errno in _HERE:
+                    raise StorageError(f"cannot write {target}: {error.strerror}") from error
+                raise
         return True
 
     def put(self, source: Path, name: str) -> None:

@@ -13,16 +13,17 @@ from typing import Any
 from urllib.parse import urlencode
 
 from hpo.artifacts.copies import Copies
-from hpo.curves import REPORT
+from hpo.curves import CURVES, REPORT
 from hpo.dashboard import figures, files, notes
 from hpo.dashboard.wire import App, Refused, Request, call, whole
 from hpo.errors import StorageError
 from hpo.evaluated import evaluated
 from hpo.store import Evaluations, Store, StudyRecord, TrialRecord
+from hpo.trial import Cause
 
 FRESH_SECONDS = 2.0  # for which our records are not read again
 SHARE = 10.0  # or for so many times as long as that took: looking takes a small part of one core
-FILES_SECONDS = 60.0  # after the end of a trial within which further files of it may come
+FILES_SECONDS = 3600.0  # after the end of a trial within which further files of it may come
 _NOTE_VERSION = ":note_ver"  # how Optuna Dashboard's attributes end that count the changes of a note
 COLUMNS = ("epochs", "memory MiB")  # what our records add to the attributes of a trial
 
@@ -124,7 +125,8 @@ class View:
             return False
         # its last files come after its end
         long_ago = ours.finished_at is None or time.time() - ours.finished_at > FILES_SECONDS
-        return long_ago or REPORT in (artifact["filename"] for artifact in trial["artifacts"])
+        last = REPORT if ours.cause is Cause.COMPLETED else CURVES
+        return long_ago or last in (artifact["filename"] for artifact in trial["artifacts"])
 
     def _names(self, trial: TrialRecord) -> list[str]:
         """Of the files of a trial that may be looked at."""

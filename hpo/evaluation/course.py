@@ -46,7 +46,7 @@ def median_course(trials: Sequence[TrialRecord], copies: Copies) -> Course:
         for fold, epochs in enumerate(trial.outcome.best_epochs)
     )
     epochs, number, fold, trial = runs[(len(runs) - 1) // 2]
-    file = copies.folder(trial.artifacts, {CURVES}) / CURVES
+    file = copies.awaited(trial.artifacts, CURVES)
     try:
         logs = json.loads(file.read_text(encoding="utf-8"))["folds"][fold]
     except (OSError, ValueError, LookupError) as error:

@@ -268,7 +268,7 @@ class _Work:
         name, here = self.record.name, self.here
         models = {}
         for index, refit in refits.items():
-            file = here.copies.folder(refit.artifacts, {MODEL}) / MODEL
+            file = here.copies.awaited(refit.artifacts, MODEL)
             if not file.exists():
                 raise StorageError(
                     f"the model of trial {refit.number} of study {name}/refit is not at {file}; where the store was "
@@ -287,7 +287,7 @@ class _Work:
         request = Request(
             data_sha256=self.record.data.sha256,
             cache=str(here.cache),
-            folder=str(here.copies.folder(place)),
+            folder=str(here.copies.root / place),
             models=models,
             baselines={baseline.name: f"baseline-{i}.npy" for i, baseline in enumerate(BASELINES)},
             classes=len(self.record.data.classes),

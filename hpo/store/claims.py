@@ -214,11 +214,11 @@ class Claims:
                 still_held()
                 self._duplicates.settle(trial, other, rows)
                 return None
-        claim = self._lease_out(trial, suggestion, row, losses, still_held)
-        # one that nobody had before has no epochs yet
+        # One that nobody had before has no epochs yet. Read first: nothing may fail between the lease and its noting.
         reported = (
             {} if row is None else self._store.storage.one(self._record.study_id, trial.number).intermediate_values
         )
+        claim = self._lease_out(trial, suggestion, row, losses, still_held)
         self._live[claim.key] = trial
         self._reported[claim.key] = max(reported, default=NO_STEP)
         return claim

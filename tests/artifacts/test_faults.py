@@ -86,7 +86,7 @@ def test_a_study_on_s3_whose_server_goes_and_comes_back(bench: Bench, s3: S3, he
     assert bench.status().counts["complete"] == 6
     assert stored(bench) == everything(6)
     assert spooled(bench) == []
-    assert said(hear, "nobody listens") == said(hear, "No trial waits for that") == 1
+    assert said(hear, "No trial waits for that") == 1
     assert said(hear, "answers again; all files are there") == 1
     assert CANARY not in hear.text
 
@@ -176,7 +176,7 @@ def test_a_trial_goes_on_on_another_node(bench: Bench, s3: S3, tmp_path: Path) -
     data.share(bench.record.split_sha256, bench.cache, open_artifacts(bench.address))
     bench.plan(epochs=1, files=FILES[:1], stuck=[0])
     process = bench.process()
-    wait_for(lambda: f"s/0/{FILES[0]}" in stored(bench))
+    wait_for(lambda: {f"s/0/{FILES[0]}", "s/0/log.txt"} <= set(stored(bench)))
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     bench.plan(epochs=1, files=FILES)
