@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from hpo.artifacts import StoreAway
 from hpo.artifacts.folder import Folder
 from hpo.carrier import Carrier
 from hpo.errors import StorageError
@@ -211,6 +212,86 @@ def test_a_worker_that_is_told_to_leave_leaves(node: Node, monkeypatch: pytest.M
     assert time.monotonic() - began < 10
     assert node.spool.found() == [Key(0, 1)]
     answers.set()
+
+
+class Refusing(Folder):
+    """A store that is away for so many calls."""
+
+    refusals = 0
+
+    def put(self, source: Path, name: str) -> None:
+        """See `Folder`."""
+        if self.refusals:
+            self.refusals -= 1
+            raise StoreAway("slow down")
+        super().put(source, name)
+
+
+def test_one_refusal_at_the_end_leaves_nothing_behind(node: Node) -> None:
+    """A worker whose study has ended tries again what the store refuses to take; an evaluation waits for such files."""
+    store = Refusing(node.store.root)
+    node.store = store
+    carrier = node.carrier()
+    write(carrier.begin(claim(1), lambda: False), "model.keras")
+    carrier.settle(20)
+    store.refusals = 2
+    carrier.end(claim(1))
+    carrier.close(lambda: False)
+    assert node.stored().keys() == {"model.keras"}
+    assert node.spool.found() == []
+
+
+def test_a_long_outage_ends_no_carrier(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After more failures than a number has powers of two, what a store takes again is carried."""
+    monkeypatch.setattr("hpo.carrier.LONGEST_PAUSE", 0.05)
+    store = Refusing(node.store.root)
+    store.refusals = 1500
+    node.store = store
+    carrier = node.carrier()
+    carrier._tries = 1000
+    write(carrier.begin(claim(1), lambda: False), "log.txt")
+    wait_for(lambda: carrier._tries > 1030)
+    store.refusals = 0
+    wait_for(lambda: node.stored().keys() == {"log.txt"})
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_a_trial_that_was_called_lost_while_it_ended(node: Node, recorded: bool) -> None:
+    """A renewal that began before its end may find no lease: its files are carried all the same, those of a trial that
+    was given back as far as a successor needs them.
+    """
+    carrier = node.carrier()
+    folder = carrier.begin(claim(1), lambda: False)
+    carrier.lose(claim(1))
+    write(folder, "log.txt", "curves.json")
+    carrier.settle(20)
+    assert node.stored() == {}
+    if recorded:
+        carrier.end(claim(1))
+        wait_for(lambda: node.stored().keys() == {"log.txt", "curves.json"})
+        wait_for(lambda: node.spool.found() == [])
+    else:
+        node.record(1)
+        carrier.leave(claim(1))
+        wait_for(lambda: node.stored().keys() == {"log.txt"})
+
+
+def test_one_folder_that_cannot_be_carried_holds_up_no_other(node: Node) -> None:
+    """Of what dead workers left the rest is carried, whatever is wrong with one of them."""
+
+    class Broken(Folder):
+        def put(self, source: Path, name: str) -> None:
+            if source.parent.name == "0-1":
+                raise StorageError("it cannot be read")
+            super().put(source, name)
+
+    node.left(1, "log.txt")
+    held = node.spool.make(Key(1, 1), lambda folder: write(folder, "curves.json"))
+    node.spool.let_go(held)
+    node.store = Broken(node.store.root)
+    node.record(1, Cause.COMPLETED)
+    node.carrier()
+    wait_for(lambda: node.stored().keys() == {"curves.json"})
 
 
 def test_spools_belong_to_one_study_and_one_store(tmp_path: Path) -> None:
