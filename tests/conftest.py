@@ -46,6 +46,11 @@ os.environ.update(
     TF_NUM_INTRAOP_THREADS="1",
 )
 time.tzset()
+# A shell without job control has what it starts in the background ignore Ctrl-C, nohup has it ignore hang-ups, and so do
+# all processes below: tests that send these would wait for ever.
+for _signal, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(_signal) is signal.SIG_IGN:
+        signal.signal(_signal, _usual)
 
 # The same examples in every run, and no limit of time for one: the machine may be busy.
 hypothesis.settings.register_profile("hpo", deadline=None, derandomize=True, database=None)
