@@ -46,7 +46,7 @@ os.environ.update(
     TF_NUM_INTRAOP_THREADS="1",
 )
 time.tzset()
-# A shell without job control has what it starts in the background ignore Ctrl-C, nohup has it ignore hang-ups, and so do
+# A shell without job control has what it starts in the background ignore Ctrl-C, nohup has it ignore hang-ups; so do
 # all processes below: tests that send these would wait for ever.
 for _signal, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
     if signal.getsignal(_signal) is signal.SIG_IGN:
