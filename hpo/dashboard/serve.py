@@ -69,6 +69,9 @@ def listen(place: Place) -> socket.socket:
             family, kind, protocol, _, address = found[0]
             listener = stack.enter_context(socket.socket(family, kind, protocol))
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            # Head and body of an answer are sent one after the other: on a connection that was kept the second would
+            # wait 40 ms for the other end's leave. What is accepted inherits this.
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             listener.bind(address)
             listener.listen(BACKLOG)
         except OSError as error:
