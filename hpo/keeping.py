@@ -1,7 +1,6 @@
 """What `hpo delete` and `hpo gc` do: first a look at what would go, which can be shown, then its removal."""
 
 import re
-import shutil
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from rich.table import Table
 
 from hpo import checkpoints, data, formats
 from hpo import spool as spools
-from hpo.artifacts import Artifacts, Entry
+from hpo.artifacts import Artifacts, Entry, erase
 from hpo.artifacts.copies import FETCHED
 from hpo.errors import StorageError
 from hpo.settings import SHELF
@@ -205,10 +204,7 @@ def clear(store: Store, items: Iterable[Rubbish], artifacts: Artifacts, cache: P
 
 def _remove(path: Path) -> None:
     try:
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+        erase(path)
     except OSError as error:
         raise StorageError(f"cannot remove {error.filename or path}: {error.strerror}; then try again") from error
 

@@ -104,6 +104,18 @@ def safe(name: str) -> str:
     return name
 
 
+def erase(path: Path) -> None:
+    """Removes a file, or a folder with all that is below; of a link the link alone. What is not there is gone already.
+
+    Raises:
+        OSError: something cannot be removed.
+    """
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
 def write_beside(content: BinaryIO, target: Path) -> None:
     """Writes a file under a temporary name first.
 

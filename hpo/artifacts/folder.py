@@ -3,13 +3,12 @@
 import contextlib
 import errno
 import os
-import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hpo.artifacts import Entry, StoreAway, safe, write_beside
+from hpo.artifacts import Entry, StoreAway, erase, safe, write_beside
 from hpo.errors import StorageError
 
 # What somebody else may cure, or time does.
@@ -79,10 +78,7 @@ class Folder:
         """See `Artifacts`. Of a link the link alone."""
         path = self._path(folder)
         try:
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
+            erase(path)
         except OSError as error:
             raise _error(f"cannot remove {error.filename or path}", error) from error
 
