@@ -24,7 +24,7 @@ from hpo.data import Part, open_part
 from hpo.errors import DataError
 from hpo.fitting import augmented, class_weights, compile_model, plateau, scaled
 from hpo.progress import Progress
-from hpo.scores import METRICS, score
+from hpo.scores import score
 from hpo.space import Params, defaults
 from hpo.training import TRAINING
 from hpo.trial import MODEL, Cause, Epoch, Result, TrialSpec
@@ -100,7 +100,6 @@ def _fold(
     """
     spec, settings, halt = trial.spec, trial.spec.settings, trial.halt
     chosen = {**defaults(TRAINING), **spec.training}
-    monitor, mode = f"val_{settings.metric}", METRICS[settings.metric].removesuffix("imize")
     with trial.phase("data"):
         parts = spec.folds[fold]
         training, validation = open_part(parts.train), open_part(parts.validation)
@@ -138,7 +137,7 @@ def _fold(
         callbacks = [
             Guard(halt, ask),
             *([] if spec.rates else [*averaged, Validation(stopping.x, stopping.y, halt, chunk), early, *averaged]),
-            *_rate_callbacks(spec, chosen, monitor, mode),
+            *_rate_callbacks(spec, chosen, early.monitor, early.mode),
             EpochEnd(halt, finished),
         ]
         first, epochs = len(trial.logs[fold]), len(spec.rates) if spec.rates else settings.max_epochs

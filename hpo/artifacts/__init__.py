@@ -6,12 +6,12 @@ A file is there whole or not at all. Its name is its path below the store's root
 import contextlib
 import os
 import shutil
-import threading
 from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol
 from uuid import uuid4
 
+from hpo.deadline import within
 from hpo.errors import StorageError
 
 ANSWER = 30.0  # seconds after which a store hangs
@@ -75,21 +75,10 @@ def check(artifacts: Artifacts) -> None:
     Raises:
         StoreAway: there was no answer.
     """
-    failed: list[StorageError] = []
-
-    def ask() -> None:
-        try:
-            artifacts.check()
-        except StorageError as error:
-            failed.append(error)
-
-    asking = threading.Thread(target=ask, name="check", daemon=True)
-    asking.start()
-    asking.join(ANSWER)
-    if asking.is_alive():
-        raise StoreAway(f"the artifact store {artifacts.address} has not answered for {ANSWER:.0f} s")
-    if failed:
-        raise failed[0]
+    try:
+        within(ANSWER, artifacts.check, StorageError, "check")
+    except TimeoutError as error:
+        raise StoreAway(f"the artifact store {artifacts.address} has not answered for {ANSWER:.0f} s") from error
 
 
 def safe(name: str) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hpo import settings
+from hpo.deadline import within
 from hpo.errors import HpoError
 from hpo.notify.events import event
 from hpo.notify.ways import Undelivered, Way, wanted, ways
@@ -139,18 +140,7 @@ def _within(seconds: float, call: Callable[[], None]) -> None:
     Raises:
         Undelivered: it took longer, or what the call raised.
     """
-    raised: list[Undelivered] = []
-
-    def called() -> None:
-        try:
-            call()
-        except Undelivered as error:
-            raised.append(error)
-
-    thread = threading.Thread(target=called, name="delivery", daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if thread.is_alive():
-        raise Undelivered(f"no answer within {seconds:g} s")
-    if raised:
-        raise raised[0]
+    try:
+        within(seconds, call, Undelivered, "delivery")
+    except TimeoutError as error:
+        raise Undelivered(f"no answer within {seconds:g} s") from error
