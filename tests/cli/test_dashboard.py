@@ -161,6 +161,7 @@ def test_an_editor_writes_a_note(browser: Browser, url: str) -> None:
         editor.press("Control+End")
         editor.type("This is *mine*.")
         page.get_by_role("button", name="Save").click()
+        expect(page.get_by_text("Success to save the note")).to_be_visible()
         page.reload()
         expect(page.get_by_text("This is mine.")).to_be_visible()
         expect(page.get_by_text("2 of 2 trials")).to_be_visible()
