@@ -1,40 +1,42 @@
 """How long a browser waits for `hpo dashboard`, and for Optuna Dashboard's own command, on one study of 5,000 trials.
 
-.venv/bin/python benchmarks/dashboard.py [TRIALS [ROUNDS]]
+    .venv/bin/python -m benchmarks.dashboard [--on postgresql] [--trials 5000] [--rounds 9]
 
-Makes the study in a folder that is removed again (minutes), starts both servers on its SQLite file, and asks in turns
-as the front-end asks: the list of studies, and again, as a second page asks a moment later; the study from its first
-trial on, as somebody opens it; and what is new, as an open page asks every ten seconds. Before each question but the
-second both have a pause that is longer than Optuna Dashboard's own memory of ten seconds. The first round warms up and
-does not count. Both servers may keep the connection, as a browser lets them. Takes ten minutes with 9 rounds.
+Makes the study in a folder that is removed again (minutes), starts both servers on its SQLite file, or on a PostgreSQL
+server of its own, and asks in turns as the front-end asks: the list of studies, and again, as a second page asks soon
+after; the study from its first trial on, as somebody opens it; and what is new, as an open page asks every ten seconds.
+Before each question but the second both have a pause that is longer than Optuna Dashboard's own memory of ten seconds.
+The first round warms up and does not count. Both servers may keep the connection, as a browser lets them; who asks is a
+bare socket, so that the seconds are the servers'. Takes ten minutes with 9 rounds.
 """
 
-import http.client
+import argparse
 import json
 import os
 import platform
 import random
 import re
-import shutil
 import socket
-import sqlite3
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 
 import optuna
+import sqlalchemy
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from hpo.search import ending
 from hpo.store import DataRecord, Store, tables
 from hpo.study import from_json
 from hpo.trial import Cause, Result
+from tests.postgres import Server, binaries
 
 PAUSE = 10.5  # seconds
 EPOCHS = 15
@@ -60,9 +62,8 @@ DISTRIBUTIONS = {
 }
 
 
-def make(folder: Path, trials: int) -> str:
+def make(url: str, folder: Path, trials: int) -> None:
     """A study as hpo leaves it: eight parameters, 15 epochs, an outcome, and the files of a completed trial each."""
-    url = f"sqlite:///{folder / 'hpo.db'}"
     definition = from_json(
         json.dumps(
             {
@@ -114,27 +115,29 @@ def make(folder: Path, trials: int) -> str:
             )
         with store.rdb.engine.begin() as connection:
             connection.execute(tables.trials.insert(), rows)
-    multiply(folder / "hpo.db", trials)
+        multiply(store.rdb.engine, trials)
     for number in range(trials):
         place = folder / "artifacts" / "large" / str(number)
         place.mkdir(parents=True)
         for name in ("curves.json", "report.json", "log.txt"):
             (place / name).write_text("{}")
-    return url
 
 
-def multiply(file: Path, trials: int) -> None:
+def multiply(engine: sqlalchemy.Engine, trials: int) -> None:
     """Copies the trials that were drawn until there are enough: Optuna takes 20 ms and more to add one."""
-    with closing(sqlite3.connect(file)) as connection, connection:
+    look = sqlalchemy.inspect(engine)
+    with engine.begin() as connection:
         for table, key in COPIED.items():
-            columns = [row[1] for row in connection.execute(f"pragma table_info({table})")]
+            columns = [column["name"] for column in look.get_columns(table)]
             names = ", ".join(name for name in columns if name != key)
             moved = {"number", "trial_id"} - {key}
             values = ", ".join(f"{name} + :by" if name in moved else name for name in columns if name != key)
             below = "number" if "number" in columns else "trial_id - 1"
             for by in range(DRAWN, trials, DRAWN):
                 copy = f"insert into {table} ({names}) select {values} from {table} where {below} < :n"  # noqa: S608 - ours
-                connection.execute(copy, {"by": by, "n": min(DRAWN, trials - by)})
+                connection.execute(sqlalchemy.text(copy), {"by": by, "n": min(DRAWN, trials - by)})
+    with engine.begin() as connection:
+        connection.execute(sqlalchemy.text("analyze"))
 
 
 def _drawn(draw: random.Random, domain: object) -> int | float:
@@ -159,77 +162,105 @@ class Browser:
     """Asks a server at a port of this machine, and keeps the connection for the next question where the server does."""
 
     def __init__(self, port: int) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
+        self._port = port
+        self._connection: socket.socket | None = None
 
     def asked(self, path: str) -> tuple[float, int]:
         """Seconds until all of an answer is there, and its bytes."""
+        question = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{self._port}\r\nAccept: application/json\r\n\r\n".encode()
         began = time.perf_counter()
         try:
-            return self._ask(path, began)
+            size = self._ask(question)
         except ConnectionError:  # it had closed what was kept
-            return self._ask(path, began)
-
-    def _ask(self, path: str, began: float) -> tuple[float, int]:
-        try:
-            self._connection.request("GET", path)
-            answer = self._connection.getresponse()
-            size = len(answer.read())
-        except OSError:
-            self._connection.close()
-            raise
-        if answer.status != 200:
-            raise RuntimeError(f"{path}: {answer.status}")
+            self._connection = None
+            size = self._ask(question)
         return time.perf_counter() - began, size
 
+    def _ask(self, question: bytes) -> int:
+        if self._connection is None:
+            self._connection = socket.create_connection(("127.0.0.1", self._port), timeout=300)
+            self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._connection.sendall(question)
+        answer, start, size = bytearray(), 0, None
+        while size is None or len(answer) < start + size:
+            more = self._connection.recv(1 << 20)
+            if not more:
+                raise ConnectionError
+            answer += more
+            if size is None and (end := answer.find(b"\r\n\r\n")) >= 0:
+                head = answer[:end].decode().lower()
+                if " 200 " not in head:
+                    raise RuntimeError(head)
+                start, size = end + 4, int(head.split("content-length: ")[1].split()[0])
+        return size
 
-def main() -> None:
-    trials, rounds = (
-        (int(arg) for arg in (*sys.argv[1:], "5000", "9")[:2]) if len(sys.argv) < 3 else map(int, sys.argv[1:])
-    )
-    folder = Path(tempfile.mkdtemp(prefix="hpo-dashboard-"))
-    servers = []
+
+@contextmanager
+def database(kind: str, folder: Path) -> Iterator[str]:
+    """The address of an empty database of that kind."""
+    if kind == "sqlite":
+        yield f"sqlite:///{folder / 'hpo.db'}"
+        return
+    found = binaries()
+    if found is None:
+        sys.exit("needs PostgreSQL's initdb and pg_ctl")
+    server = Server(found)
     try:
-        began = time.perf_counter()
-        url = make(folder, trials)
-        print(f"{trials} trials made in {time.perf_counter() - began:.0f} s", flush=True)
-        ports = {"hpo dashboard": free_port(), "optuna-dashboard": free_port()}
-        ours = [
-            sys.executable,
-            "-m",
-            "hpo.cli",
-            "dashboard",
-            "--storage",
-            url,
-            "--artifacts",
-            str(folder / "artifacts"),
-        ]
-        bare = [sys.executable, "-m", "optuna_dashboard._cli", url]
-        for command, port in zip((ours, bare), ports.values(), strict=True):
-            servers.append(
-                subprocess.Popen([*command, "--port", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            )
-        browsers = {server: Browser(port) for server, port in ports.items()}
-        for browser in browsers.values():
-            _wait(browser)
-        libraries = ", ".join(f"{name} {version(name)}" for name in ("optuna", "optuna-dashboard", "gunicorn"))
-        python = f"Python {platform.python_version()}"
-        print(f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; {python}, {libraries}")
-        measure(browsers, trials, rounds)
+        yield server.database("large").replace("postgresql:", "postgresql+psycopg:")
+    finally:
+        server.remove()
+
+
+@contextmanager
+def served(commands: list[list[str]]) -> Iterator[list[Browser]]:
+    """These servers, each at a free port; yields who asks them, once they answer."""
+    servers, browsers = [], []
+    try:
+        for command in commands:
+            port = free_port()
+            whole = [sys.executable, "-m", *command, "--port", str(port)]
+            servers.append(subprocess.Popen(whole, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+            browsers.append(Browser(port))
+        for browser, server in zip(browsers, servers, strict=True):
+            _wait(browser, server)
+        yield browsers
     finally:
         for server in servers:
             server.terminate()
             server.wait()
-        shutil.rmtree(folder)
 
 
-def _wait(browser: Browser) -> None:
-    while True:
+def main() -> None:
+    """Makes the study, starts both and asks."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--on", choices=("sqlite", "postgresql"), default="sqlite")
+    parser.add_argument("--trials", type=int, default=5000)
+    parser.add_argument("--rounds", type=int, default=9)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="hpo-dashboard-") as name:
+        folder = Path(name)
+        with database(given.on, folder) as url:
+            began = time.perf_counter()
+            make(url, folder, given.trials)
+            print(f"{given.trials} trials made in {time.perf_counter() - began:.0f} s on {given.on}", flush=True)
+            libraries = ", ".join(f"{name} {version(name)}" for name in ("optuna", "optuna-dashboard", "gunicorn"))
+            python = f"Python {platform.python_version()}"
+            print(f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; {python}, {libraries}")
+            ours = ["hpo.cli", "dashboard", "--storage", url, "--artifacts", str(folder / "artifacts")]
+            with served([ours, ["optuna_dashboard._cli", url]]) as browsers:
+                pair = dict(zip(("hpo dashboard", "optuna-dashboard"), browsers, strict=True))
+                measure(pair, given.trials, given.rounds)
+
+
+def _wait(browser: Browser, server: subprocess.Popen[bytes]) -> None:
+    while server.poll() is None:
         try:
             browser.asked("/api/studies")
         except (OSError, RuntimeError):
             time.sleep(0.2)
         else:
             return
+    raise RuntimeError(f"{server.args} ended with {server.returncode}")
 
 
 def measure(browsers: dict[str, Browser], trials: int, rounds: int) -> None:
