@@ -125,8 +125,8 @@ def make(url: str, folder: Path, trials: int) -> None:
 
 def multiply(engine: sqlalchemy.Engine, trials: int) -> None:
     """Copies the trials that were drawn until there are enough: Optuna takes 20 ms and more to add one."""
-    look = sqlalchemy.inspect(engine)
     with engine.begin() as connection:
+        look = sqlalchemy.inspect(connection)
         for table, key in COPIED.items():
             columns = [column["name"] for column in look.get_columns(table)]
             names = ", ".join(name for name in columns if name != key)
