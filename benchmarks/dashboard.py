@@ -260,7 +260,7 @@ def _wait(browser: Browser, server: subprocess.Popen[bytes]) -> None:
             time.sleep(0.2)
         else:
             return
-    raise RuntimeError(f"{server.args} ended with {server.returncode}")
+    raise RuntimeError(f"{server.args!r} ended with {server.returncode}")
 
 
 def measure(browsers: dict[str, Browser], trials: int, rounds: int) -> None:

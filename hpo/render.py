@@ -42,6 +42,11 @@ def score(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
 
 
+def signed(value: float | None) -> str:
+    """A difference of scores, with its sign."""
+    return "-" if value is None else f"{value:+.4f}"
+
+
 def values(found: Iterable[float]) -> str:
     """What a trial is worth by each metric: scores with four decimals, counts without."""
     return ", ".join(f"{v:,.0f}" if abs(v) > 1 and float(v).is_integer() else score(v) for v in found)

@@ -1,7 +1,8 @@
 """What a search has to beat: the majority class, nearest neighbours, MiniRocket. Runs where the test part is opened.
 
-Each learns from everything outside of the test part, scaled as the study scales, and has no settings to choose. Padded
-steps count as 0 after scaling. aeon and scikit-learn are imported when they are used: that and compiling takes seconds.
+Each learns from everything outside of the test part, standardised by channel, or by window where the study does so, and
+has no settings to choose. Padded steps count as 0 after that. aeon and scikit-learn are imported when they are used:
+that and compiling takes seconds.
 """
 
 import warnings

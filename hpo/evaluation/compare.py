@@ -13,6 +13,9 @@ from hpo.scores import METRICS
 LEVEL = 0.95
 # Of differences that are all alike nothing but their number speaks: six times the same sign is less than 1 in 20.
 ALIKE = 6
+SAME = 1e-9  # scores that differ by less are equal but for rounding
+# Verdicts on the first one of two; the last one where there is no interval to judge by.
+BETTER, WORSE, EVEN, UNKNOWN = "better", "worse", "not distinguishable", "cannot be said"
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,7 @@ class Spread:
     """Scores over seeds.
 
     Attributes:
+        n: scores that could be computed.
         mean: None without scores. sd: with n - 1 in the denominator, None below two scores.
     """
 
@@ -29,11 +33,12 @@ class Spread:
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """Mean and standard deviation of scores."""
+    """Mean and standard deviation of scores; NaN, which could not be computed, is none."""
+    known = [value for value in values if math.isfinite(value)]
     return Spread(
-        n=len(values),
-        mean=statistics.fmean(values) if values else None,
-        sd=statistics.stdev(values) if len(values) > 1 else None,
+        n=len(known),
+        mean=statistics.fmean(known) if known else None,
+        sd=statistics.stdev(known) if len(known) > 1 else None,
     )
 
 
@@ -44,7 +49,7 @@ class Paired:
     Attributes:
         n: pairs.
         mean: of the differences, above 0 where the first one is better, whichever way the metric goes.
-        low, high: interval of the mean; None where the pairs are too few to say.
+        low, high: interval of the mean; None where the pairs are too few to say, also if they are all alike.
         better: whether the first one is better by more than the seeds explain.
     """
 
@@ -68,11 +73,11 @@ def paired(first: Sequence[float], second: Sequence[float], metric: str) -> Pair
     sign = 1.0 if METRICS[metric] == "maximize" else -1.0
     differences = [sign * (a - b) for a, b in zip(first, second, strict=True)]
     found = spread(differences)
-    if found.mean is None or found.sd is None:
+    if found.mean is None or found.sd is None or (found.sd <= SAME and found.n < ALIKE):
         return Paired(found.n, found.mean, None, None, better=False)
     half = t_quantile(found.n - 1) * found.sd / math.sqrt(found.n)
     low, high = found.mean - half, found.mean + half
-    return Paired(found.n, found.mean, low, high, better=low > 0 and (found.sd > 0 or found.n >= ALIKE))
+    return Paired(found.n, found.mean, low, high, better=low > SAME)
 
 
 def t_quantile(freedom: float) -> float:

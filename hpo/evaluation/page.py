@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hpo.evaluation.words import between, plus_minus, sentences, trial_name
-from hpo.render import duration, score, settings
+from hpo.render import duration, score, settings, signed
 
 Report = dict[str, Any]
 MANY = 12  # classes beyond which a confusion matrix is no longer printed
@@ -121,7 +121,7 @@ def _baselines(report: Report) -> Table:
             table.add_row(row["name"], *("-" for _ in names), Text(f"left out: {row['left_out']}"))
             continue
         found = against[row["name"]]
-        ahead = f"{found['difference']:+.4f}, {between(found['low'], found['high'])}"
+        ahead = f"{signed(found['difference'])}, {between(found['low'], found['high'])}"
         table.add_row(row["name"], *(score(row[name]) for name in names), ahead)
     return table
 

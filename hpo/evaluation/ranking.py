@@ -1,10 +1,10 @@
 """Who won on validation: the configurations of a plan by their mean over fresh seeds. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from hpo.evaluation.compare import Paired, Spread, paired, spread
+from hpo.evaluation.compare import BETTER, EVEN, UNKNOWN, Paired, Spread, paired, spread
 from hpo.evaluation.plan import by_key
 from hpo.resolve import split_params
 from hpo.scores import METRICS
@@ -92,10 +92,10 @@ def comparison(ranking: Sequence[Ranked], metric: str) -> dict[str, Any] | None:
     if len(ranking) < 2:
         return None
     found = versus(ranking[0], ranking[1], metric)
-    verdict: Mapping[bool, str] = {True: "better", False: "not distinguishable"}
+    verdict = BETTER if found.better else UNKNOWN if found.low is None else EVEN
     return {
         "winner": ranking[0].configuration.trial,
         "runner_up": ranking[1].configuration.trial,
         **asdict(found),
-        "verdict": verdict[found.better],
+        "verdict": verdict,
     }

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpo.evaluation.baselines import MAJORITY
-from hpo.evaluation.compare import spread
+from hpo.evaluation.compare import BETTER, EVEN, UNKNOWN, WORSE, spread
 from hpo.evaluation.look import Seen
-from hpo.evaluation.resample import Interval, Resampled
+from hpo.evaluation.resample import Resampled
 from hpo.scores import METRICS, confusion, per_class, per_group, score
 from hpo.store import TrialRecord
 
@@ -96,6 +96,8 @@ def optimism(search: float | None, validation: float, units: int, test: Values, 
         more.
     """
     sign = 1.0 if METRICS[metric] == "maximize" else -1.0
+    if test["mean"] is None:  # the metric needs what the test part has not: a second class, say
+        return {"search": None, "validation": None, "chance": None, "beyond": False}
     interval, gap = test["interval"], sign * (validation - test["mean"])
     edge = interval["high" if sign > 0 else "low"]
     # the validation part is as uncertain as the test part would be if it were as small
@@ -113,7 +115,7 @@ def _baselines(seen: Seen, resampled: Resampled, metric: str) -> list[Values]:
     for name, p in seen.baselines.items():
         row: Values = {"name": name, **score(seen.y, p), "seconds": seen.seconds.get(name)}
         if name != MAJORITY and MAJORITY in seen.baselines:
-            row["over_majority"] = _compared(resampled.difference(name, MAJORITY), seen, [p], MAJORITY, metric)
+            row["over_majority"] = _compared(resampled, name, MAJORITY, seen, [p], metric)
         rows.append(row)
     return rows + [{"name": name, "left_out": why} for name, why in seen.left_out.items()]
 
@@ -122,21 +124,23 @@ def _against(seen: Seen, resampled: Resampled, metric: str) -> list[Values]:
     """The winner against each baseline, the best baseline first."""
     found = [
         {"name": name, "metric": metric, "score": score(seen.y, p)[metric]}
-        | _compared(resampled.difference(WINNER, name), seen, seen.models, name, metric)
+        | _compared(resampled, WINNER, name, seen, seen.models, metric)
         for name, p in seen.baselines.items()
     ]
-    return sorted(found, key=lambda row: -row["score"])
+    return sorted(found, key=lambda row: (math.isnan(row["score"]), -row["score"]))
 
 
-def _compared(interval: Interval, seen: Seen, models: Sequence[NDArray[Any]], other: str, metric: str) -> Values:
+def _compared(
+    resampled: Resampled, name: str, other: str, seen: Seen, models: Sequence[NDArray[Any]], metric: str
+) -> Values:
     ours = float(np.mean([score(seen.y, p)[metric] for p in models]))
-    low, high = interval.low, interval.high
-    verdict = "not distinguishable"
-    if low is not None and low > 0:
-        verdict = "better"
-    elif high is not None and high < 0:
-        verdict = "worse"
     difference = ours - score(seen.y, seen.baselines[other])[metric]
+    interval = resampled.difference(name, other)
+    low, high = interval.low, interval.high
+    if low is None or high is None:
+        verdict = {1: BETTER, -1: WORSE, 0: UNKNOWN}[resampled.sign(name, other)]
+    else:
+        verdict = BETTER if low > 0 else WORSE if high < 0 else EVEN
     return {"difference": difference, "low": low, "high": high, "verdict": verdict}
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hpo.evaluation.compare import LEVEL
+from hpo.evaluation.compare import ALIKE, LEVEL, SAME
 from hpo.scores import score_of
 
 Labels = NDArray[np.int64]
@@ -23,7 +23,6 @@ Draws = NDArray[np.float64]
 
 DRAWS = 2000
 TAIL = (1 - LEVEL) / 2
-SAME = 1e-9  # scores that differ by less are equal but for rounding
 
 
 @dataclass(frozen=True)
@@ -67,6 +66,7 @@ class Resampled:
         self._most = math.inf if metric == "loss" else 1.0
         self._over = "windows" if groups is None else "groups"
         self._units = len(y) if groups is None else len(np.unique(groups))
+        self._of_class = np.unique(y, return_counts=True)[1]
         self._seeds = {name: len(models) for name, models in predictors.items()}
         self._scores = {name: np.array([score_of(metric, y, p) for p in models]) for name, models in predictors.items()}
         rng = np.random.default_rng(seed)
@@ -84,6 +84,18 @@ class Resampled:
     def difference(self, name: str, other: str) -> Interval:
         """Of how much higher the first one's mean score is."""
         return self._interval(self._draws[name] - self._draws[other], [name, other])
+
+    def sign(self, name: str, other: str) -> int:
+        """1 or -1 where the first one's mean score is higher or lower by the same in every draw, and that says enough.
+
+        Such draws have no interval. But as many people who all say the same, or windows of every class, are more than
+        chance (see `ALIKE`). Else 0.
+        """
+        draws = self._draws[name] - self._draws[other]
+        units = self._units if self._over == "groups" else int(self._of_class.min())
+        if units < ALIKE or not np.isfinite(draws).all() or np.ptp(draws) >= SAME or abs(draws[0]) < SAME:
+            return 0
+        return 1 if draws[0] > 0 else -1
 
     def _interval(self, draws: Draws, names: Sequence[str]) -> Interval:
         # a draw may lack what the metric needs: a second class, say
@@ -107,11 +119,13 @@ class Resampled:
         """How far the truth may be where every draw says the same; None where that is not known.
 
         No mistake among n windows, or no window on which two predictors differ, leaves room for some all the same: for
-        a share of 1 - 0.025^(1/n) by Clopper and Pearson (1934), "The Use of Confidence or Fiducial Limits".
+        a share of 1 - 0.025^(1/n) by Clopper and Pearson (1934), "The Use of Confidence or Fiducial Limits". The
+        balanced accuracy is the mean over the classes, and so is what is left open of it.
         """
-        if self._over != "windows" or self._metric != "accuracy":
+        of = {"accuracy": np.array([self._units]), "balanced_accuracy": self._of_class}.get(self._metric)
+        if self._over != "windows" or of is None:
             return None
-        return float(1 - TAIL ** (1 / self._units))
+        return float(np.mean(1 - TAIL ** (1 / of)))
 
 
 def _windows(rng: np.random.Generator, y: Labels, groups: Labels | None, draws: int) -> Iterator[NDArray[np.intp]]:

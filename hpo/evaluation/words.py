@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from hpo.evaluation.baselines import MAJORITY
-from hpo.render import score
+from hpo.evaluation.compare import BETTER, EVEN, UNKNOWN, WORSE
+from hpo.render import score, signed
 
 Report = dict[str, Any]
 # Words for what separates two scores; never a verdict without them.
@@ -35,8 +36,10 @@ def between(low: float | None, high: float | None) -> str:
     return "no interval" if low is None or high is None else f"{INTERVAL} {low:.4f} to {high:.4f}"
 
 
-def off(optimism: float) -> str:
-    """By how much a score was better than the test's."""
+def off(optimism: float | None) -> str:
+    """By how much a score was better than the test's; None where the test has none."""
+    if optimism is None:
+        return "nobody can say how far off"
     if round(abs(optimism), 4) == 0:
         return "neither too good nor too modest"
     return f"{abs(optimism):.4f} {'too good' if optimism > 0 else 'too modest'}"
@@ -66,7 +69,7 @@ def _comparison(report: Report) -> Iterator[str]:
         yield f"Whether it is better than {runner_up} cannot be said from {_count(found['n'], 'seed')}."
         return
     how = f"by {found['mean']:.4f}, {between(found['low'], found['high'])}, {_count(found['n'], 'common seed')}"
-    if found["verdict"] == "better":
+    if found["verdict"] == BETTER:
         yield f"On validation it is better than the runner-up, {runner_up}: {how}."
     else:
         yield f"On validation it is not distinguishable from the runner-up, {runner_up}: {how}."
@@ -113,6 +116,9 @@ def _openings(report: Report) -> Iterator[str]:
 
 def _optimism(report: Report) -> Iterator[str]:
     found, test = report["optimism"], report["test"]
+    if test["mean"] is None:
+        yield f"The test part has no {report['metric']}, so nobody can say whether validation was too kind."
+        return
     validation = report["configurations"][0]["validation"]["mean"]
     promised = ""
     if found["search"] is not None:
@@ -135,9 +141,10 @@ def _baselines(report: Report) -> Iterator[str]:
         return
     best = report["against"][0]
     words = {
-        "better": "The winner beats the best baseline, {}.",
-        "worse": "The winner does not beat the best baseline, {}: the baseline is better.",
-        "not distinguishable": "The winner does not beat the best baseline, {}: they are not distinguishable.",
+        BETTER: "The winner beats the best baseline, {}.",
+        WORSE: "The winner does not beat the best baseline, {}: the baseline is better.",
+        EVEN: "The winner does not beat the best baseline, {}: they are not distinguishable.",
+        UNKNOWN: "Whether the winner beats the best baseline, {}, cannot be said from this test part.",
     }
     yield words[best["verdict"]].format(f"{best['name']} ({_difference(best)})")
     yield from _majority(report)
@@ -147,13 +154,24 @@ def _majority(report: Report) -> Iterator[str]:
     found = next((row for row in report["against"] if row["name"] == MAJORITY), None)
     if found is None:
         return
-    others = [row["name"] for row in report["baselines"] if row.get("over_majority", {}).get("verdict") == "better"]
-    if found["verdict"] == "better":
+    verdicts = {row["name"]: row["over_majority"]["verdict"] for row in report["baselines"] if "over_majority" in row}
+    others = [name for name, verdict in verdicts.items() if verdict == BETTER]
+    if found["verdict"] == BETTER:
         yield f"It has learnt something: it beats always saying the most frequent class ({_difference(found)})."
+    elif found["verdict"] == UNKNOWN:
+        yield (
+            f"Whether it beats always saying the most frequent class ({_difference(found)}) cannot be said from this "
+            "test part."
+        )
     elif others:
         yield (
             f"It does not beat always saying the most frequent class ({_difference(found)}); "
             f"{' and '.join(others)} did."
+        )
+    elif UNKNOWN in verdicts.values():
+        yield (
+            f"It does not beat always saying the most frequent class ({_difference(found)}); whether a baseline does "
+            "cannot be said from this test part."
         )
     else:
         yield (
@@ -163,7 +181,7 @@ def _majority(report: Report) -> Iterator[str]:
 
 
 def _difference(row: Report) -> str:
-    apart = f"difference {row['difference']:+.4f}, {between(row['low'], row['high'])}"
+    apart = f"difference {signed(row['difference'])}, {between(row['low'], row['high'])}"
     return f"{row['metric']} {score(row['score'])}, {apart}"
 
 

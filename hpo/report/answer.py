@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from hpo.evaluation.compare import BETTER, WORSE
 from hpo.evaluation.words import between, off, plus_minus, sentences, trial_name
-from hpo.render import duration, score, settings, state, values
+from hpo.render import duration, score, settings, signed, state, values
 from hpo.report.gather import Found
 
-TONES = {"better": "good", "worse": "bad"}
+TONES = {BETTER: "good", WORSE: "bad"}
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def _runner_up(report: dict[str, Any]) -> Iterator[Card]:
     compared = report["comparison"]
     if compared is None or compared["low"] is None:
         return
-    sure = compared["verdict"] == "better"
+    sure = compared["verdict"] == BETTER
     note = f"by {compared['mean']:.4f}, {between(compared['low'], compared['high'])}, {compared['n']} common seeds"
     name = trial_name(report["configurations"][1])
     yield Card(f"against the runner-up, {name}", compared["verdict"], note, "good" if sure else "")
@@ -93,7 +94,7 @@ def _runner_up(report: dict[str, Any]) -> Iterator[Card]:
 
 def _baseline(report: dict[str, Any]) -> Iterator[Card]:
     for best in (report.get("against") or [])[:1]:
-        note = f"by {best['difference']:+.4f}, {between(best['low'], best['high'])}"
+        note = f"by {signed(best['difference'])}, {between(best['low'], best['high'])}"
         label = f"against the best baseline, {best['name']}: {score(best['score'])}"
         yield Card(label, best["verdict"], note, TONES.get(best["verdict"], ""))
 
@@ -101,6 +102,8 @@ def _baseline(report: dict[str, Any]) -> Iterator[Card]:
 def _optimism(report: dict[str, Any]) -> Iterator[Card]:
     found = report.get("optimism")
     if not found:
+        return
+    if found["validation"] is None:
         return
     note = "more than chance explains" if found["beyond"] else "chance explains it"
     yield Card("validation was", off(found["validation"]), note, "bad" if found["beyond"] else "")

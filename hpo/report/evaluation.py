@@ -4,16 +4,18 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from hpo.evaluation.compare import BETTER, EVEN, UNKNOWN, WORSE
 from hpo.evaluation.words import trial_name
 from hpo.plots import Axis, Figure, Mark, Points
 from hpo.plots.scores import by_class, by_group, confusion
-from hpo.render import score
+from hpo.render import score, signed
 
 Report = dict[str, Any]
 VERDICTS: dict[str, tuple[str, Mark]] = {
-    "better": ("green", "circle"),
-    "worse": ("red", "cross"),
-    "not distinguishable": ("grey", "square"),
+    BETTER: ("green", "circle"),
+    WORSE: ("red", "cross"),
+    EVEN: ("grey", "square"),
+    UNKNOWN: ("grey", "bar"),
 }
 
 
@@ -33,7 +35,7 @@ def promise(report: Report) -> Figure | None:
         ("fresh seeds, validation", mean, mean - sd, mean + sd, f"mean and standard deviation, n = {validation['n']}")
     )
     rows.append(
-        ("fresh seeds, test part", test["mean"], _number(interval["low"]), _number(interval["high"]),
+        ("fresh seeds, test part", _number(test["mean"]), _number(interval["low"]), _number(interval["high"]),
          f"mean and 95 % interval over {interval['over']} and seeds, n = {test['n']}")
     )  # fmt: skip
     colors = {"the search's best": "grey", "fresh seeds, validation": "blue", "fresh seeds, test part": "orange"}
@@ -48,7 +50,7 @@ def promise(report: Report) -> Figure | None:
                 hover=(f"{name}: {score(value)}\n{how}",),
             )
         )  # fmt: skip
-    values = test["values"]
+    values = [value for value in test["values"] if value is not None]
     layers.append(
         Points(
             tuple(values), (len(rows) - 1 + 0.3,) * len(values), color="orange", mark="bar", size=9,
@@ -125,7 +127,7 @@ def _verdict(report: Report) -> str:
     found = report["comparison"]
     if not found:
         return ""
-    return f" The first one is {found['verdict']} {'than' if found['verdict'] == 'better' else 'from'} the second."
+    return f" The first one is {found['verdict']} {'than' if found['verdict'] == BETTER else 'from'} the second."
 
 
 def _columns(rows: Sequence[tuple[float, float]]) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -138,13 +140,13 @@ def ahead(report: Report) -> Figure | None:
     if not rows:
         return None
     zero = Points((0.0, 0.0), (-0.5, len(rows) - 0.5), color="grey", mark=None, line="straight", dashed=True, width=1)
-    leads = [f"{row['name']} {row['difference']:+.4f} ({row['verdict']})" for row in rows]
+    leads = [f"{row['name']} {signed(row['difference'])} ({row['verdict']})" for row in rows]
     return Figure(
         key="ahead",
         title="Against the baselines, on the test part",
         alt=f"By how much the winner is ahead: {'; '.join(leads)}.",
         note="Right of zero the winner is better. Bars are 95 % intervals: a circle lies clear of zero, a square does "
-        "not, a cross is a baseline that is better.",
+        "not, a cross is a baseline that is better, and a bar could not be judged.",
         x=Axis(f"difference in {rows[0]['metric']}"),
         y=Axis(categories=tuple(row["name"] for row in rows), downwards=True),
         layers=(zero, *(_lead(row, float(place)) for place, row in enumerate(rows))),
@@ -155,9 +157,9 @@ def ahead(report: Report) -> Figure | None:
 def _lead(row: Report, place: float) -> Points:
     color, mark = VERDICTS[row["verdict"]]
     known = row["low"] is not None and row["high"] is not None
-    lead = f"the winner is ahead by {row['difference']:+.4f}: {row['verdict']}"
+    lead = f"the winner is ahead by {signed(row['difference'])}: {row['verdict']}"
     return Points(
-        x=(row["difference"],),
+        x=(_number(row["difference"]),),
         y=(place,),
         color=color,
         mark=mark,

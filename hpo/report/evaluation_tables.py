@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from hpo.evaluation.words import between, plus_minus, trial_name
-from hpo.render import settings
+from hpo.render import settings, signed
 from hpo.report.table import Cell, Table, cells, count_cell, score_cell, seconds_cell
 
 
@@ -50,7 +50,7 @@ def _baseline(row: Mapping[str, Any], lead: Mapping[str, Any] | None, names: Seq
     name = Cell(row["name"])
     if lead is None:
         return (name, *cells(*("-" for _ in names)), *cells("", f"left out: {row['left_out']}", ""))
-    ahead = Cell(f"{lead['difference']:+.4f}", lead["difference"])
+    ahead = Cell(signed(lead["difference"]), lead["difference"])
     verdict = Cell(f"{lead['verdict']}, {between(lead['low'], lead['high'])}")
     seconds = seconds_cell(math.nan if row["seconds"] is None else row["seconds"])
     return (name, *(score_cell(row[each]) for each in names), ahead, verdict, seconds)

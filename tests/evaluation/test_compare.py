@@ -27,6 +27,7 @@ def test_the_paired_interval_is_students() -> None:
         ([0.9], [0.1], "accuracy", False),
         ([], [], "accuracy", False),
         ([0.9] * 5, [0.8] * 5, "accuracy", False),
+        ([0.95, 0.85, 0.9], [0.9, 0.8, 0.85], "accuracy", False),  # equal but for rounding
         ([0.9] * 6, [0.8] * 6, "accuracy", True),
         ([0.9] * 9, [0.9] * 9, "accuracy", False),
     ],
@@ -50,3 +51,16 @@ def test_spread_of_few() -> None:
     """One value has no spread, none has no mean."""
     assert (spread([]).mean, spread([0.5]).mean, spread([0.5]).sd) == (None, 0.5, None)
     assert spread([0.4, 0.6]).sd == pytest.approx(0.1414, abs=1e-4)
+
+
+def test_equal_differences_have_no_interval() -> None:
+    """One of width nothing would claim what a few seeds cannot show."""
+    few, many = (paired([0.95, 0.85, 0.9] * n, [0.9, 0.8, 0.85] * n, "accuracy") for n in (1, 2))
+    assert (few.low, few.high, few.better) == (None, None, False)
+    assert many.better
+
+
+def test_scores_that_could_not_be_computed_do_not_count() -> None:
+    """An AUROC of one class is NaN: the others have a mean, and alone it has none."""
+    assert (spread([float("nan"), 0.4, 0.6]).n, spread([float("nan"), 0.4, 0.6]).mean) == (2, 0.5)
+    assert (spread([float("nan")] * 3).n, spread([float("nan")] * 3).mean) == (0, None)

@@ -83,7 +83,8 @@ def test_differences_are_paired() -> None:
 def test_no_mistake_is_no_proof() -> None:
     """Without a mistake in 40 windows the accuracy is above 0.91 only (Clopper and Pearson), not 1; no draw shows that.
 
-    Of people who all have the same score, or of another metric, nothing is said.
+    Of the balanced accuracy it is class by class. Of people who all have the same score, or of another metric, nothing
+    is said.
     """
     y = np.array([0, 1] * 20)
     right = np.eye(2, dtype=np.float32)[y]
@@ -92,10 +93,32 @@ def test_no_mistake_is_no_proof() -> None:
     assert [found.low, found.high] == pytest.approx([0.9119, 1.0], abs=1e-4)
     apart = resampled.difference("m", "same")
     assert [apart.low, apart.high] == pytest.approx([-0.0881, 0.0881], abs=1e-4)
+    balanced = Resampled(y, None, {"m": [right]}, "balanced_accuracy", draws=50).mean("m")
+    assert [balanced.low, balanced.high] == pytest.approx([0.8316, 1.0], abs=1e-4)  # 20 windows of each class
     people = np.repeat([0, 1, 2, 3], 10)
-    for groups, metric in ((people, "accuracy"), (None, "balanced_accuracy")):
+    for groups, metric in ((people, "accuracy"), (None, "auroc")):
         nothing = Resampled(y, groups, {"m": [right]}, metric, draws=50).mean("m")
         assert (nothing.low, nothing.high) == (None, None)
+
+
+@pytest.mark.parametrize(("people", "sign"), [(5, 0), (6, 1)])
+def test_enough_people_who_all_say_the_same_are_more_than_chance(people: int, sign: int) -> None:
+    """Six at least, as with seeds; nobody can tell from fewer, and nothing where there is no difference."""
+    y = np.tile([0, 1], people)
+    right, half = np.eye(2, dtype=np.float32)[y], np.tile(np.array([0.6, 0.4], np.float32), (2 * people, 1))
+    groups = np.repeat(np.arange(people), 2)
+    found = Resampled(y, groups, {"m": [right], "half": [half], "same": [right]}, "accuracy", draws=50)
+    assert (found.difference("m", "half").low, found.difference("m", "half").high) == (None, None)
+    assert (found.sign("m", "half"), found.sign("half", "m"), found.sign("m", "same")) == (sign, -sign, 0)
+
+
+def test_enough_windows_of_every_class_are_more_than_chance() -> None:
+    """For a metric without an interval, too: six of the rarest class at least."""
+    for rarest, sign in ((5, 0), (6, 1)):
+        y = np.repeat([0, 1], [20, rarest])
+        right, half = np.eye(2, dtype=np.float32)[y], np.tile(np.array([0.6, 0.4], np.float32), (len(y), 1))
+        found = Resampled(y, None, {"m": [right], "half": [half]}, "balanced_accuracy", draws=50)
+        assert found.sign("m", "half") == sign
 
 
 def test_what_cannot_be_said_is_not_said() -> None:

@@ -1,5 +1,6 @@
 """What people read: the right sentence for what was found, from made-up predictions of a test part."""
 
+from io import StringIO
 from typing import Any
 
 import numpy as np
@@ -8,8 +9,13 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from hpo.evaluation import report as reporting
+from hpo.evaluation.baselines import MAJORITY
+from hpo.evaluation.look import Seen
 from hpo.evaluation.page import page
 from hpo.evaluation.words import sentences
+from hpo.formats import finite
+from hpo.plots.picture import picture
+from hpo.report import evaluation as figures
 from tests.evaluation.made import PEOPLE, report
 
 
@@ -33,6 +39,60 @@ def test_the_verdict_on_baselines(ours: float, best: float, words: list[str]) ->
     text = said(report(ours, best))
     for word in words:
         assert word in text
+
+
+def unanimous(people: int, metric: str = "accuracy") -> Any:
+    """What is said of a winner without a mistake and a most frequent class that is right in every second window."""
+    y = np.tile(np.array([0, 1], dtype=np.int64), people)
+    half = np.tile(np.array([0.6, 0.4], np.float32), (2 * people, 1))
+    seen = Seen(
+        y=y, groups=np.repeat(np.arange(people), 2), models=[np.eye(2, dtype=np.float32)[y]] * 3,
+        baselines={MAJORITY: half, "MiniRocket": half}, left_out={}, seconds={},
+    )  # fmt: skip
+    found = finite(reporting.tested(seen, metric, ["rest", "move"]))
+    found["test"]["openings"] = report(0.9, 0.9)["test"]["openings"]
+    return found | {"optimism": reporting.optimism(0.95, 0.9, 8, found["test"], metric)}
+
+
+def test_no_interval_is_no_defeat() -> None:
+    """Where every draw says the same: of few people nothing can be said, of six it is better; never "does not beat"."""
+    few, many = (said(report(0.9, 0.9) | unanimous(people)) for people in (4, 6))
+    assert "Whether the winner beats the best baseline, majority class" in few
+    assert "Whether it beats always saying the most frequent class (accuracy 0.5000, difference +0.5000" in few
+    assert "The winner beats the best baseline" in many
+    assert "It has learnt something" in many
+    for text in (few, many):
+        assert "does not beat" not in text
+        assert "Nothing here beats" not in text
+
+
+def test_baselines_of_which_nothing_can_be_said_are_not_called_beaten() -> None:
+    """Where the winner is no better than the most frequent class, and no interval tells of the others."""
+    found = report(0.5, 0.5)
+    for row in found["baselines"]:
+        if "over_majority" in row:
+            row["over_majority"] |= {"low": None, "high": None, "verdict": "cannot be said"}
+    assert "whether a baseline does cannot be said" in said(found)
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "auroc"])
+@pytest.mark.parametrize("models", [1, 3])
+def test_scores_that_the_test_part_does_not_have(metric: str, models: int) -> None:
+    """A test part of one class has no AUROC: everything else is told, in words, tables and figures, and no NaN."""
+    y = np.zeros(20, dtype=np.int64)
+    half = np.tile(np.array([0.6, 0.4], np.float32), (20, 1))
+    seen = Seen(y=y, groups=None, models=[half] * models, baselines={MAJORITY: half}, left_out={}, seconds={})
+    found = reporting.tested(seen, metric, ["rest", "move"])
+    found["test"]["openings"] = report(0.9, 0.9)["test"]["openings"]
+    optimism = reporting.optimism(0.95, 0.9, 8, found["test"], metric)
+    rows = [{"seed": i, "validation": 0.9, "epochs": 4, "test": v} for i, v in enumerate(found["test"]["values"])]
+    whole = finite(report(0.9, 0.9, metric) | found | {"optimism": optimism, "per_seed": rows})
+    text = said(whole)
+    assert ("nobody can say whether validation was too kind" in text) == (metric == "auroc")
+    assert "nan" not in text.lower()
+    Console(file=StringIO()).print(page(whole))
+    html = [*figures.outcomes(whole), figures.promise(whole), figures.ahead(whole)]
+    assert all(figure is not None and "<svg" in picture(figure) for figure in html)
 
 
 def test_the_comparison_on_validation() -> None:
