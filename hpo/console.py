@@ -237,6 +237,8 @@ def emit(value: Any) -> None:
 def deliver(result: str | bytes, output: Path | None) -> None:
     """Prints a result to stdout, or writes it to a file, which appears whole or not at all.
 
+    Of a link that is what it leads to. A pipe or a device, such as /dev/stdout, is written into as it is.
+
     Args:
         result: text without its last line break, or bytes.
 
@@ -246,10 +248,18 @@ def deliver(result: str | bytes, output: Path | None) -> None:
     if output is None:
         click.echo(result)
         return
-    beside = output.with_name(output.name + ".part")
+    content = result if isinstance(result, bytes) else f"{result}\n".encode()
     try:
-        beside.write_bytes(result if isinstance(result, bytes) else f"{result}\n".encode())
-        beside.replace(output)
+        if output.exists() and not output.is_file():
+            output.write_bytes(content)
+        else:
+            file = output.resolve()
+            beside = file.with_name(file.name + ".part")
+            try:
+                beside.write_bytes(content)
+                beside.replace(file)
+            finally:
+                beside.unlink(missing_ok=True)
     except OSError as error:
         raise UsageError(f"cannot write {output}: {error.strerror}") from error
     log.info("wrote %s", output)

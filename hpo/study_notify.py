@@ -1,5 +1,6 @@
 """`[notify]` of a study file: who is told when a study ends, fails or gets stuck. No secret stands in it."""
 
+import re
 from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -8,7 +9,7 @@ from hpo.study_table import Positive, Table
 
 Kind = Literal["finished", "failed", "stuck"]
 _VARIABLE = r"^HPO_[A-Z0-9_]+$"  # such variables never reach the processes of trials
-_ADDRESS = r"^[^@\s,;<>\"()]+@[^@\s,;<>\"()]+$"
+_ADDRESS = r"^[^@\s,;<>\"()\[\]]+@[^@\s,;<>\"()\[\]]+$"
 _PORTS = {"starttls": 587, "tls": 465, "none": 25}
 _NAMED = "the name of a variable that begins with HPO_"
 
@@ -33,7 +34,7 @@ class Notify(Table):
     @classmethod
     def _addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for address in value:
-            if "@" not in address.strip("@") or any(c.isspace() or c in ',;<>"()' for c in address):
+            if not re.fullmatch(_ADDRESS, address):
                 raise ValueError(f"got {address!r}; accepted: a list of addresses, each like ada@example.org")
         return value
 

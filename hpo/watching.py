@@ -67,7 +67,10 @@ def telling(store: Store, name: str) -> Iterator[None]:
             ended = True
         finally:
             if herald is not None:
-                herald.close(last=ended)
+                herald.stop()
+                if ended:
+                    with contextlib.suppress(KeyboardInterrupt):  # the end was seen; another one tells it
+                        herald.close()
 
 
 def _wait(seconds: float, leave: threading.Event, shown: View) -> None:

@@ -144,7 +144,8 @@ class Supervisor:
                 time.sleep(LOOK_SECONDS)
             self._carrier.close(self._has_no_more_time, told=self._signal is not None)
             self._claims.roster.leave()
-            self._herald.close(self._has_no_more_time, last=self._signal is None and self._wishes.error is None)
+            if self._wishes.error is None:
+                self._herald.close(self._has_no_more_time, hurried=self._signal is not None)
         finally:
             self._wishes.abort.set()
             self._left.set()

@@ -76,7 +76,7 @@ def check(artifacts: Artifacts) -> None:
         StoreAway: there was no answer.
     """
     try:
-        within(ANSWER, artifacts.check, StorageError, "check")
+        within(ANSWER, artifacts.check, "check")
     except TimeoutError as error:
         raise StoreAway(f"the artifact store {artifacts.address} has not answered for {ANSWER:.0f} s") from error
 

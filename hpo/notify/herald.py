@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 3600.0  # seconds between two tries of one letter: twice as long each time
 LAST_SECONDS = 30.0  # that a worker which has nothing else to do waits for its last words to arrive
+HURRIED_SECONDS = 5.0  # the same of one that was told to leave
+PATIENCE = 2.0  # seconds after which a person is told what is waited for
 
 
 class Herald:
@@ -49,23 +51,39 @@ class Herald:
         """Begins to watch."""
         self._thread.start()
 
-    def close(self, leave: Callable[[], bool] = lambda: False, *, last: bool = True) -> None:
-        """Says what there is to say at the end, for half a minute at most; what did not arrive is somebody else's.
+    def stop(self) -> None:
+        """Says nothing any more."""
+        self._leave.set()
+
+    def close(self, leave: Callable[[], bool] = lambda: False, *, hurried: bool = False) -> None:
+        """Says what there is to say at the end. It is noted in any case; what did not arrive is somebody else's.
 
         Args:
-            leave: whether somebody has no more time.
-            last: nothing else is left to do; else nothing is said any more.
+            leave: asked again and again: whether somebody has no more time.
+            hurried: waits for 5 seconds at most, not for 30.
         """
-        self._leave.set()
-        until = time.monotonic() + LAST_SECONDS
-        while last and time.monotonic() < until and not leave():
+        self.stop()
+        began = time.monotonic()
+        until = began + (HURRIED_SECONDS if hurried else LAST_SECONDS)
+        said = False
+
+        def over() -> bool:
+            nonlocal said
+            if not said and time.monotonic() - began > PATIENCE:
+                said = True
+                log.info("telling who wanted to be told; for %.0f s at most", until - began)
+            return leave() or time.monotonic() >= until
+
+        while True:
             try:
-                if not self._round(last=True):
+                if not self._round(last=True, over=over):
                     return
             except OUTAGE:
                 pass
             except HpoError as error:
                 self._warn(str(error))
+                return
+            if over():
                 return
             time.sleep(min(0.5, self._times.notice))
 
@@ -80,8 +98,12 @@ class Herald:
                     self._warn(str(error))
                     return
 
-    def _round(self, *, last: bool) -> bool:
+    def _round(self, *, last: bool, over: Callable[[], bool] = lambda: False) -> bool:
         """Notes what is new, and delivers what is due. Returns whether letters are left, here or with somebody else.
+
+        Args:
+            last: how it ends counts as well.
+            over: whether to deliver nothing any more, not even what is on its way.
 
         Raises:
             HpoError: nothing can be said from here, or not now.
@@ -94,8 +116,8 @@ class Herald:
         record = record.model_copy(update={"definition": record.definition.model_copy(update={"notify": notify})})
         outbox = Outbox(self._store, record)
         self._note(record, outbox, found, last=last)
-        while (letter := outbox.take(found, 2 * self._times.deliver)) is not None:
-            self._deliver(outbox, letter, found[letter.channel])
+        while not over() and (letter := outbox.take(found, 2 * self._times.deliver)) is not None:
+            self._deliver(outbox, letter, found[letter.channel], over)
         return last and outbox.waiting(found)
 
     def _ways(self, notify: Notify, base: Path) -> dict[str, Way]:
@@ -117,9 +139,10 @@ class Herald:
         if happened is not None and happened.kind in notify.on:
             outbox.put(happened.id, found.keys() - outbox.known(happened.id), happened.notice)
 
-    def _deliver(self, outbox: Outbox, letter: Letter, way: Way) -> None:
+    def _deliver(self, outbox: Outbox, letter: Letter, way: Way, over: Callable[[], bool]) -> None:
+        seconds = self._times.deliver
         try:
-            _within(self._times.deliver, lambda: way.deliver(letter.event, letter.notice, self._times.deliver / 2))
+            _within(seconds, lambda: way.deliver(letter.event, letter.notice, seconds / 2), over)
         except Undelivered as error:
             self._known = None
             pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** (letter.tries - 1))
@@ -134,13 +157,17 @@ class Herald:
         self._said.add(text)
 
 
-def _within(seconds: float, call: Callable[[], None]) -> None:
+def _within(seconds: float, call: Callable[[], None], leave: Callable[[], bool] = lambda: False) -> None:
     """Calls, and waits so long: a server that sends a byte now and then must hold up nobody.
 
     Raises:
-        Undelivered: it took longer, or what the call raised.
+        Undelivered: it took longer, or the call raised anything.
     """
     try:
-        within(seconds, call, Undelivered, "delivery")
+        within(seconds, call, "delivery", leave)
     except TimeoutError as error:
-        raise Undelivered(f"no answer within {seconds:g} s") from error
+        raise Undelivered(f"no answer within {seconds:g} s" if not leave() else "there was no time to wait") from error
+    except Undelivered:
+        raise
+    except Exception as error:  # whatever a library has against this letter: it has not arrived
+        raise Undelivered(f"it could not be sent: {type(error).__name__}") from error

@@ -1,6 +1,7 @@
 """What is said of a study, when, and by whom: at least once, and each thing under one id, whoever dies."""
 
 import logging
+import signal
 import sqlite3
 import time
 import uuid
@@ -67,6 +68,55 @@ def test_one_id_for_each_event_across_a_kill(bench: Bench, hook: Hook) -> None:
     with sqlite3.connect(bench.folder / "hpo.db") as database:
         assert "very-secret-token" not in "".join(database.iterdump())
     database.close()
+
+
+def test_who_was_told_to_leave_tells_the_end(bench: Bench, hook: Hook) -> None:
+    """The last trials of a study end while its worker drains: it exits with 0, so nobody else comes and tells."""
+    bench.create(budget={"trials": 1})
+    bench.plan(epochs=10, pause=0.1)
+    process = bench.process()
+    bench.wait_for_start(0)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=20) == 0
+    assert bench.status().counts["complete"] == 1
+    assert [kind for kind, _ in heard(hook)] == ["finished"]
+
+
+def test_last_words_end_when_there_is_no_more_time(tmp_path: Path, hook: Hook) -> None:
+    """Of a receiver that hangs too: what is to be told stands in the database, and is due soon."""
+    store = open_store(tmp_path)
+    create(store, definition(budget={"trials": 1}))
+    work_off(Claims(store, "s", "w", Times()))
+    hook.statuses = ["hang"] * 9
+    asked: list[float] = []
+
+    def leave() -> bool:
+        asked.append(time.monotonic())
+        return bool(hook.heard)
+
+    Herald(store, "s", Times()).close(leave)  # whose tries last 20 s
+    assert time.monotonic() - asked[0] < 8
+    assert len(asked) > 2, "whoever waits does something else meanwhile"
+    outbox = Outbox(store, store.study("s"))
+    assert (outbox.waiting(["webhook"]), len(hook.heard)) == (True, 1)
+
+
+def test_a_letter_that_cannot_be_made_has_not_arrived(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a library raises: it is kept, tried again, and ends no thread."""
+
+    class Broken:
+        name = "email"
+
+        def deliver(self, event: str, notice: object, seconds: float) -> None:
+            raise AttributeError(event)
+
+    store = open_store(tmp_path)
+    create(store, definition(budget={"trials": 1}))
+    work_off(Claims(store, "s", "w", Times()))
+    monkeypatch.setattr("hpo.notify.herald.ways", lambda *_: ({"email": Broken()}, []))
+    monkeypatch.setattr("hpo.notify.herald.LAST_SECONDS", 0.1)
+    Herald(store, "s", FAST).close()
+    assert Outbox(store, store.study("s")).waiting(["email"])
 
 
 def test_who_watches_tells_what_nobody_told(tmp_path: Path, hook: Hook) -> None:

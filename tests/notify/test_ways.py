@@ -38,6 +38,18 @@ def test_a_webhook_hears_it() -> None:
     assert hook.heard == [("e1", NOTICE)]
 
 
+def test_a_chat_shows_what_was_said() -> None:
+    """An error's text calls nobody in a chat and leads nowhere: Slack's three letters are escaped, in `text` alone."""
+    said = "TypeError: '<' not supported & <!channel> <https://example.org|your log>"
+    with webhook() as hook:
+        Webhook(hook.url).deliver("e1", NOTICE | {"text": said, "study": "a<b"}, 5)
+    ((_, heard),) = hook.heard
+    assert heard["text"] == (
+        "TypeError: '&lt;' not supported &amp; &lt;!channel&gt; &lt;https://example.org|your log&gt;"
+    )
+    assert heard["study"] == "a<b"
+
+
 @pytest.mark.parametrize(
     ("status", "said"),
     [(500, "127.0.0.1 answered 500"), (302, "127.0.0.1 answered 302"), ("hang", "127.0.0.1 could not be reached: ")],
