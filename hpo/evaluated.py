@@ -17,6 +17,7 @@ def evaluated(store: Store, record: StudyRecord) -> dict[str, Any] | None:
         return None
     report = latest.report
     best, test = report["configurations"][0], report["test"]
+    opened = test["sha256"] if test else report.get("test_sha256")
     return {
         "trial": best["trial"],
         "configuration": best["configuration"],
@@ -29,13 +30,19 @@ def evaluated(store: Store, record: StudyRecord) -> dict[str, Any] | None:
             **{key: test[key] for key in ("mean", "sd", "n")},
             **{key: test["interval"][key] for key in ("low", "high")},
         },
-        "opened": 0 if test is None else len(openings(store, test["sha256"])),
+        "opened": len(openings(store, opened)) if opened else 0,
     }
 
 
 def without_names(report: dict[str, Any]) -> dict[str, Any]:
     """The report of an evaluation without the names of users and machines, to be given away."""
-    if not report.get("test"):
-        return report
-    openings = [{**opening, "who": "(left out)"} for opening in report["test"]["openings"]]
-    return {**report, "test": {**report["test"], "openings": openings}}
+    given = {**report, **_anonymous(report)}
+    if report.get("test"):
+        given["test"] = {**report["test"], **_anonymous(report["test"])}
+    if report.get("data"):  # the folder of the study's file, which is often somebody's home
+        given["data"] = {key: value for key, value in report["data"].items() if key != "base"}
+    return given
+
+
+def _anonymous(opened: dict[str, Any]) -> dict[str, Any]:
+    return {"openings": [{**one, "who": "(left out)"} for one in opened["openings"]]} if "openings" in opened else {}

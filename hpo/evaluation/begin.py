@@ -24,15 +24,25 @@ class Asked:
     again: bool = False
 
 
-def ended(evaluation: Evaluation, asked: Asked) -> bool:
-    """Whether nothing of what was asked is left to do."""
-    report = evaluation.report
-    return report is not None and (
-        not asked.test or report["test"] is not None or report["why_no_test"] == NO_TEST_PART
-    )
-
-
 NO_TEST_PART, NOT_ASKED = "the data set has no test part", "not asked for"
+
+
+@dataclass(frozen=True)
+class Due:
+    """What there is to do.
+
+    Attributes:
+        plan: what to train.
+        evaluation: the one that has this plan; None where a new one is due.
+        shown: its report, which says all that was asked, so that nothing is left to do but to show it; else None.
+        spent: the test part was opened for it, but it was ended before its report. That look counts, so it is finished
+            before anything else is begun.
+    """
+
+    plan: Plan
+    evaluation: Evaluation | None
+    shown: dict[str, Any] | None = None
+    spent: bool = False
 
 
 def plan(store: Store, name: str, asked: Asked) -> dict[str, Any]:
@@ -42,7 +52,8 @@ def plan(store: Store, name: str, asked: Asked) -> dict[str, Any]:
         UsageError: there is no such study, or nothing to evaluate.
     """
     record = store.study(name)
-    found, _ = wanted_plan(store, record, asked)
+    todo = due(store, record, asked)
+    found, tested = todo.plan, asked.test or todo.spent
     sibling = planning.sibling_name(name, planning.EVALUATE)
     trained = planning.by_key(store.trials(sibling)) if sibling in store.names() else {}
     searched = {trial.number: trial.outcome for trial in store.trials(name)}
@@ -57,16 +68,23 @@ def plan(store: Store, name: str, asked: Asked) -> dict[str, Any]:
         ],
         "trainings": len(keys),
         "done": sum(key in trained and trained[key].cause is not None for key in keys),
-        "refits": len(found.seeds) if asked.test else 0,
+        "refits": len(found.seeds) if tested else 0,
         # the refits take as long as the trainings of one configuration
-        "seconds": (sum(seconds) + (max(seconds, default=0.0) if asked.test else 0.0)) * len(found.seeds),
+        "seconds": (sum(seconds) + (max(seconds, default=0.0) if tested else 0.0)) * len(found.seeds),
     }
 
 
-def wanted_plan(store: Store, record: StudyRecord, asked: Asked) -> tuple[Plan, Evaluation | None]:
-    """What to train, and the evaluation that has begun with it; None where a new one is due.
+def due(store: Store, record: StudyRecord, asked: Asked) -> Due:
+    """What an evaluation of a study has to do, by what earlier ones did with the same numbers of top and seeds.
 
-    One that has begun keeps its plan, even if the search has found something better meanwhile.
+    The first of these that there is:
+
+    1. One of what is best in the search now, whose report says all that was asked: it is shown. With `asked.again` test
+       scores are not all.
+    2. One whose look at the test part was not finished, whatever the search has found since.
+    3. One that has begun and has no report: it keeps its plan, whatever the search has found since.
+    4. One that ranked what is best in the search now: the test part is opened for its winner. A ranking from before the
+       search found something better is left alone: the one look would go to a winner of yesterday.
 
     Raises:
         UsageError: the study is itself part of an evaluation, or no trial completed.
@@ -76,18 +94,31 @@ def wanted_plan(store: Store, record: StudyRecord, asked: Asked) -> tuple[Plan, 
         raise UsageError(
             f"study {record.name!r} is part of an evaluation; `hpo evaluate {parent}` evaluates {parent!r}"
         )
-    earlier = [
-        e for e in Evaluations(store, record).all() if (e.plan.top, len(e.plan.seeds)) == (asked.top, asked.seeds)
-    ]
-    for evaluation in earlier:
-        if not ended(evaluation, asked):
-            return evaluation.plan, evaluation
     best = planning.make_plan(record, store.trials(record.name), top=asked.top, seeds=asked.seeds)
-    for evaluation in earlier:
-        if not asked.again and _keys(evaluation.plan) == _keys(best):
-            return evaluation.plan, evaluation
-    return best, None
+    evaluations = Evaluations(store, record)
+    earlier = [e for e in evaluations.all() if (e.plan.top, len(e.plan.seeds)) == (asked.top, asked.seeds)]
+    spent = [e for e in earlier if not _tested(e) and evaluations.opened(e)]
+    reported = [e for e in earlier if e.report is not None and _keys(e.plan) == _keys(best) and e not in spent]
+    for evaluation in reported:
+        if _says_all(evaluation, asked):
+            return Due(evaluation.plan, evaluation, shown=evaluation.report)
+    begun = [e for e in earlier if e.report is None]
+    ranked = [e for e in reported if not _tested(e)]
+    for evaluation in (*spent, *begun, *ranked):
+        return Due(evaluation.plan, evaluation, spent=evaluation in spent)
+    return Due(best, None)
 
 
-def _keys(plan: Plan) -> list[str]:
-    return [configuration.key for configuration in plan.configurations]
+def _keys(plan: Plan) -> set[str]:
+    return {configuration.key for configuration in plan.configurations}
+
+
+def _tested(evaluation: Evaluation) -> bool:
+    return evaluation.report is not None and evaluation.report["test"] is not None
+
+
+def _says_all(evaluation: Evaluation, asked: Asked) -> bool:
+    """Whether a report says what was asked; one that ranks only, and one that looked before, may not."""
+    if not asked.test or (evaluation.report or {}).get("why_no_test") == NO_TEST_PART:
+        return True
+    return _tested(evaluation) and not asked.again

@@ -4,8 +4,6 @@ The order is what makes the figure honest: the winner is chosen on validation an
 the test part is opened, which is recorded before it happens.
 """
 
-import hashlib
-import json
 import os
 import pwd
 import socket
@@ -24,7 +22,7 @@ from hpo.errors import StorageError, StudyFailedError
 from hpo.evaluation import plan as planning
 from hpo.evaluation import report as reporting
 from hpo.evaluation.baselines import BASELINES
-from hpo.evaluation.begin import NO_TEST_PART, NOT_ASKED, Asked, ended, wanted_plan
+from hpo.evaluation.begin import NO_TEST_PART, NOT_ASKED, Asked, due
 from hpo.evaluation.course import Course, median_course
 from hpo.evaluation.look import Seen, look
 from hpo.evaluation.opening import Request, Said
@@ -91,28 +89,35 @@ def run(store: Store, name: str, asked: Asked, here: Here) -> tuple[int, Report 
         DataError: this machine does not have the study's arrays.
     """
     record = store.study(name)
-    wanted, going = wanted_plan(store, record, asked)
-    if going is not None and going.report is not None and ended(going, asked):
-        return OK, with_openings(store, going.report)
+    evaluations, todo = Evaluations(store, record), due(store, record, asked)
+    if todo.shown is not None:
+        return OK, with_openings(store, todo.shown)
     test_sha256 = data.sha256_of_test(record.data.sha256, here.cache)
+    if todo.spent and not asked.test:
+        here.console.print("the test part was opened for this evaluation: that look is finished now", soft_wrap=True)
+        asked = replace(asked, test=True)
     if test_sha256 is not None and asked.test and not asked.again:
-        refuse_second(openings(store, test_sha256), "" if going is None else _purpose(name, going))
-    evaluation = going or Evaluations(store, record).begin(wanted)
+        purpose = "" if todo.evaluation is None else evaluations.purpose(todo.evaluation)
+        refuse_second(openings(store, test_sha256), purpose)
+    evaluation = todo.evaluation or evaluations.begin(todo.plan)
     try:
         report = _Work(store, record, evaluation, asked, here).report(test_sha256)
     except Unfinished as left:
         here.console.print("trainings are left; the same command goes on with them", soft_wrap=True)
         return left.code or DRAINED, None
-    Evaluations(store, record).finish(evaluation.number, report)
-    return OK, report
+    evaluations.finish(evaluation.number, report)
+    return OK, with_openings(store, report)
 
 
 def with_openings(store: Store, report: Report) -> Report:
-    """The report with everybody who has opened its test part until now."""
-    if report["test"] is None:
-        return report
-    found = openings(store, report["test"]["sha256"])
-    return {**report, "test": {**report["test"], "openings": [_described(opening) for opening in found]}}
+    """The report with everybody who has opened its test part until now.
+
+    They stand in its `test`; where it has none, in itself: the test part was opened for others, or after it.
+    """
+    sha256, test = report.get("test_sha256"), report["test"]
+    if test is not None:
+        return {**report, "test": {**test, "openings": _described(openings(store, test["sha256"]))}}
+    return {**report, "openings": _described(openings(store, sha256))} if sha256 else report
 
 
 @dataclass(frozen=True)
@@ -148,7 +153,7 @@ class _Work:
         if test_sha256 is None or not self.asked.test:
             rows = reporting.per_seed(plan.seeds, winner.trials, {}, [])
             why = NO_TEST_PART if test_sha256 is None else NOT_ASKED
-            report |= {"per_seed": rows, "test": None, "why_no_test": why}
+            report |= {"per_seed": rows, "test": None, "why_no_test": why, "test_sha256": test_sha256}
         else:
             report |= self._tested(winner, test_sha256)
         report |= {
@@ -243,8 +248,8 @@ class _Work:
         seen, opened = self._look(refits, test_sha256)
         self.here.console.print(f"drawing {DRAWS} times for the intervals ...", soft_wrap=True)
         found = reporting.tested(seen, metric, self.record.data.classes)
-        found["test"] |= {"sha256": test_sha256, "openings": [_described(opening) for opening in opened]}
-        mean = winner.score.mean
+        found["test"] |= {"sha256": test_sha256, "openings": _described(opened)}
+        mean, promised = winner.score.mean, self.evaluation.plan.configurations[0].value
         return {
             **found,
             "per_seed": reporting.per_seed(self.evaluation.plan.seeds, winner.trials, refits, found["test"]["values"]),
@@ -253,9 +258,12 @@ class _Work:
                 "epochs": len(course.rates) if course else None,
                 "as_trial": course.trial if course else None,
             },
-            "optimism": reporting.optimism(
-                winner.configuration.value, mean or 0.0, self._validated(seen.groups is not None), found["test"], metric
-            ),
+            "optimism": {
+                "promised": promised,
+                **reporting.optimism(
+                    promised, mean or 0.0, self._validated(seen.groups is not None), found["test"], metric
+                ),
+            },
         }
 
     def _look(self, refits: Mapping[int, TrialRecord], test_sha256: str) -> tuple[Seen, list[Opening]]:
@@ -276,7 +284,7 @@ class _Work:
                 )
             weights = (refit.outcome.weights_sha256 or "") if refit.outcome else ""
             models[str(file)] = f"refit-{index}-{weights[:12]}.npy"
-        purpose = _purpose(name, self.evaluation)
+        purpose = Evaluations(self.store, self.record).purpose(self.evaluation)
         opened = open_once(self.store, test_sha256, study=name, purpose=purpose, who=_who(), again=self.asked.again)
         here.console.print(
             f"opening the test part for {len(models)} models and {len(BASELINES)} baselines; "
@@ -327,11 +335,6 @@ class _Work:
         }
 
 
-def _purpose(study: str, evaluation: Evaluation) -> str:
-    """Names what a test part is opened for: one evaluation has one winner, and its refits."""
-    return hashlib.sha256(json.dumps([study, evaluation.number, evaluation.created_at]).encode()).hexdigest()
-
-
 def _who() -> str:
     try:
         user = pwd.getpwuid(os.getuid()).pw_name
@@ -340,6 +343,12 @@ def _who() -> str:
     return f"{user}@{socket.gethostname()}"
 
 
-def _described(opening: Opening) -> Report:
-    at = datetime.fromtimestamp(opening.opened_at, UTC).isoformat(timespec="seconds")
-    return {"study": opening.study, "who": opening.who, "at": at}
+def _described(opened: Iterable[Opening]) -> list[Report]:
+    return [
+        {
+            "study": opening.study,
+            "who": opening.who,
+            "at": datetime.fromtimestamp(opening.opened_at, UTC).isoformat(timespec="seconds"),
+        }
+        for opening in opened
+    ]

@@ -54,56 +54,71 @@ class Store(Database):
             DataError: the data or the split are not those that the study was created with.
         """
         with self.lock(definition.name).hold():
-            existing = self._find(definition.name)
-            if existing is not None:
-                # first: another seed of the split is a key of the file that changed, not the data
-                spaces = _extended(existing, definition, spaces, extend)
-                self._agree(existing, definition, data)
-                self.resume(existing, definition, data, spaces)
-                _enqueue(self.optuna_study(existing), starts)
-                return self.study(definition.name), False
-            deletion.refuse_half_deleted(self, definition.name)
-            with quiet_optuna():
-                directions = search.directions(definition.train.metrics)
-                made = optuna.create_study(
-                    study_name=definition.name,
-                    storage=self.storage,
-                    directions=directions,
-                    load_if_exists=True,  # a launch that died before it wrote our row
+            return self.create_locked(
+                definition, spaces=spaces, data=data, versions=versions, starts=starts, extend=extend
+            )
+
+    def create_locked(
+        self,
+        definition: StudyDef,
+        *,
+        spaces: Mapping[str, Space],
+        data: DataRecord,
+        versions: Mapping[str, str],
+        starts: Sequence[Start] = (),
+        extend: bool = False,
+    ) -> tuple[StudyRecord, bool]:
+        """As `create`, for who holds the study's lock."""
+        existing = self._find(definition.name)
+        if existing is not None:
+            # first: another seed of the split is a key of the file that changed, not the data
+            spaces = _extended(existing, definition, spaces, extend)
+            self._agree(existing, definition, data)
+            self.resume(existing, definition, data, spaces)
+            _enqueue(self.optuna_study(existing), starts)
+            return self.study(definition.name), False
+        deletion.refuse_half_deleted(self, definition.name)
+        with quiet_optuna():
+            directions = search.directions(definition.train.metrics)
+            made = optuna.create_study(
+                study_name=definition.name,
+                storage=self.storage,
+                directions=directions,
+                load_if_exists=True,  # a launch that died before it wrote our row
+            )
+            trials = made.get_trials(deepcopy=False)
+            if any(t.state is not optuna.trial.TrialState.WAITING for t in trials) or (
+                [direction.name.lower() for direction in made.directions] != directions
+            ):
+                raise UsageError(
+                    f"{self.place} has a study {definition.name!r} that hpo did not make; choose another name"
                 )
-                trials = made.get_trials(deepcopy=False)
-                if any(t.state is not optuna.trial.TrialState.WAITING for t in trials) or (
-                    [direction.name.lower() for direction in made.directions] != directions
-                ):
-                    raise UsageError(
-                        f"{self.place} has a study {definition.name!r} that hpo did not make; choose another name"
-                    )
-                _enqueue(made, starts)
-                for family in () if definition.sibling else spaces:
-                    params = search.default_params(spaces, family)
-                    if params:
-                        made.enqueue_trial(params, skip_if_exists=True)
-            study_id = self.rdb.get_study_id_from_name(definition.name)
-            with self.rdb.engine.begin() as connection:
-                now = self.now(connection)
-                connection.execute(
-                    insert(tables.studies).values(
-                        study_id=study_id,
-                        name=definition.name,
-                        definition=study.to_json(definition),
-                        digest=study.digest(definition),
-                        spaces={family: to_json(space) for family, space in spaces.items()},
-                        data=data.model_dump(mode="json"),
-                        versions=dict(versions),
-                        created_at=now,
-                        stop_requested=False,
-                        failures_since=now,
-                        clock_at=now,
-                        worked_seconds=0.0,
-                        slot_seconds=0.0,
-                    )
+            _enqueue(made, starts)
+            for family in () if definition.sibling else spaces:
+                params = search.default_params(spaces, family)
+                if params:
+                    made.enqueue_trial(params, skip_if_exists=True)
+        study_id = self.rdb.get_study_id_from_name(definition.name)
+        with self.rdb.engine.begin() as connection:
+            now = self.now(connection)
+            connection.execute(
+                insert(tables.studies).values(
+                    study_id=study_id,
+                    name=definition.name,
+                    definition=study.to_json(definition),
+                    digest=study.digest(definition),
+                    spaces={family: to_json(space) for family, space in spaces.items()},
+                    data=data.model_dump(mode="json"),
+                    versions=dict(versions),
+                    created_at=now,
+                    stop_requested=False,
+                    failures_since=now,
+                    clock_at=now,
+                    worked_seconds=0.0,
+                    slot_seconds=0.0,
                 )
-            return self.study(definition.name), True
+            )
+        return self.study(definition.name), True
 
     def _agree(self, existing: StudyRecord, definition: StudyDef, data: DataRecord) -> None:
         for what, old, new in (

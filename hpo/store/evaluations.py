@@ -1,5 +1,7 @@
 """What `hpo evaluate` keeps: its plans and findings, the trials that it gives out, and who opened which test part."""
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -29,7 +31,8 @@ def give(
 ) -> StudyRecord:
     """Creates a sibling or goes on with it, and enqueues the trials that it does not have yet.
 
-    A trial that failed because of a bug is given again. The budget is the number of all others.
+    A trial that failed because of a bug is given again. The budget is the number of all others, and at no moment less:
+    a worker that waits for the lock, or comes after a kill, shall not find that all is done.
 
     Args:
         store: the database.
@@ -37,18 +40,20 @@ def give(
         trials: with the parameters as Optuna knows them.
         spaces, data, versions: as `Store.create` takes them.
     """
-    record, _ = store.create(definition, spaces=spaces, data=data, versions=versions, extend=True)
-    with store.lock(record.name).hold():
-        there = {trial.given.key for trial in store.trials(record.name) if trial.given and trial.state != "fail"}
+    wanted, name = list(trials), definition.name
+    with store.lock(name).hold():
+        before = store.trials(name) if name in store.names() else []
+        there = {trial.given.key for trial in before if trial.given and trial.state != "fail"}
+        new = {given.key: (given, params) for given, params in wanted if given.key not in there}
+        budget = definition.budget.model_copy(update={"trials": max(1, len(there) + len(new))})
+        record, _ = store.create_locked(
+            definition.model_copy(update={"budget": budget}), spaces=spaces, data=data, versions=versions, extend=True
+        )
         study = store.optuna_study(record)
         with quiet_optuna():
-            for given, params in trials:
-                if given.key not in there:
-                    study.enqueue_trial(params, user_attrs={GIVEN: given.model_dump(mode="json")})
-                    there.add(given.key)
-        budget = definition.budget.model_copy(update={"trials": max(1, len(there))})
-        store.resume(record, definition.model_copy(update={"budget": budget}), data, record.spaces)
-    return store.study(record.name)
+            for given, params in new.values():
+                study.enqueue_trial(params, user_attrs={GIVEN: given.model_dump(mode="json")})
+    return record
 
 
 class Evaluations:
@@ -86,6 +91,16 @@ class Evaluations:
                 row = begun.model_dump(mode="json", exclude={"winner", "report", "finished_at"})
                 connection.execute(insert(tables.evaluations).values(study_id=self._record.study_id, **row))
         return begun
+
+    def purpose(self, evaluation: Evaluation) -> str:
+        """Names what a test part is opened for: one evaluation has one winner, and its refits."""
+        named = [self._record.name, evaluation.number, evaluation.created_at]
+        return hashlib.sha256(json.dumps(named).encode()).hexdigest()
+
+    def opened(self, evaluation: Evaluation) -> bool:
+        """Whether the test part was opened for this one."""
+        query = select(tables.openings).where(tables.openings.c.purpose == self.purpose(evaluation))
+        return bool(retried(lambda: _rows(self._store, query)))
 
     def choose(self, number: int, winner: str) -> None:
         """Records the configuration that won on validation."""

@@ -5,7 +5,7 @@ import signal
 from typing import Any
 
 from hpo.evaluation.plan import sibling
-from hpo.store import give
+from hpo.store import give, open_once
 from tests.cli.run import call
 from tests.evaluation.conftest import Searched
 
@@ -43,9 +43,13 @@ def test_other_commands_know_the_winner(searched: Searched) -> None:
     assert found["evaluation"]["validation"]["mean"] == winner["validation"]["mean"]
     assert (found["evaluation"]["test"], found["evaluation"]["opened"]) == (None, 0)
     assert export("--trial", "0")["chosen_by"] == "trial"
+    sha256 = report["test_sha256"]
+    open_once(searched.store, sha256, study="other", purpose="p", who="me@here", again=False)
+    assert call("status", "s", "--json", "--storage", searched.url).json()["evaluation"]["opened"] == 1
+    assert searched.report("--top", "4", "--seeds", "1")["openings"][0]["study"] == "other"
     status = call("status", "s", "--storage", searched.url)
     assert f"evaluated  trial {winner['trial']}: accuracy " in status.out
-    assert call("status", "s", "--json", "--storage", searched.url).json()["evaluation"] == found["evaluation"]
+    assert call("status", "s", "--json", "--storage", searched.url).json()["evaluation"] == export()["evaluation"]
 
 
 def test_again_it_only_shows_what_was_found(searched: Searched) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import optuna
 import pytest
+from sqlalchemy import event
 
 from hpo.evaluation.plan import sibling
 from hpo.settings import Times
@@ -95,6 +96,23 @@ def test_the_study_itself_stays_as_it_was(store: Store, gives: Give) -> None:
     assert store.names() == ["s", "s/evaluate"]
     found = optuna.load_study(study_name="s/evaluate", storage=store.rdb)
     assert len(found.trials) == 4
+
+
+def test_more_seeds_never_make_it_look_done(store: Store, gives: Give, address: str) -> None:
+    """At no moment while trials are given again, where a kill may come, is the budget less than what was given."""
+    gives(2)
+    assert store.study("s/evaluate").definition.budget.trials == 4
+    seen = set()
+    with Store(address, read_only=True) as other:
+
+        @event.listens_for(store.rdb.engine, "before_cursor_execute")
+        def look(*args: object) -> None:
+            seen.add(other.study("s/evaluate").definition.budget.trials)
+
+        gives(2)
+        gives(3)
+        event.remove(store.rdb.engine, "before_cursor_execute", look)
+    assert seen == {4, 6}
 
 
 def test_a_stopped_evaluation_goes_on(store: Store, gives: Give) -> None:
