@@ -5,6 +5,7 @@ TensorFlow works in children alone, and they hear nothing of the database.
 
 import logging
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,9 +20,11 @@ from hpo.bundle.card import Scores, card
 from hpo.conversion import ConversionError, Converted, Request, convert
 from hpo.errors import MissingExtra, UsageError
 from hpo.evaluated import without_names
+from hpo.evaluation.flow import with_openings
 from hpo.evaluation.words import sentences
 from hpo.export import best, document
 from hpo.formats import to_json
+from hpo.render import score
 from hpo.revision import revision
 from hpo.store import Evaluations, Store, StudyRecord, TrialRecord
 from hpo.versions import installed
@@ -112,7 +115,9 @@ def _check_machine(output: Path) -> None:
 
 def _choose(store: Store, study: StudyRecord, number: int | None, place: Place) -> _Chosen:
     evaluation = Evaluations(store, study).latest()
-    report = None if evaluation is None or evaluation.report is None else without_names(evaluation.report)
+    report = None
+    if evaluation is not None and evaluation.report is not None:
+        report = without_names(with_openings(store, evaluation.report))
     if number is None and report is not None:
         return _winner(store, study, report, place)
     trial = best(store, study, 1)[0] if number is None else store.trial(study.name, number)
@@ -127,13 +132,18 @@ def _winner(store: Store, study: StudyRecord, report: dict[str, Any], place: Pla
     trained, findings = refitted(store, study, report, place), sentences(report)
     if trained is not None:
         row = next(row for row in report["per_seed"] if row["refit"] == trained.trial.number)
-        score = f"{report['metric']} {row['test']:.4f} on the test part"
-        findings.append(f"The model here is that of seed {row['seed']}: {score}.")
+        findings.append(worth(report["metric"], row))
     elif trial is not None:
         trained = train_again(study, trial, place)
     else:
         raise UsageError(f"study {study.name!r} has no trial of its own, and its evaluation has refitted nothing")
     return _Chosen(study, trial, trained, report, findings)
+
+
+def worth(metric: str, row: Mapping[str, Any]) -> str:
+    """What a report's row on a seed says of the model that was refitted with it."""
+    said = "cannot be said" if row["test"] is None else f"is {score(row['test'])}"
+    return f"The model here is that of seed {row['seed']}: its {metric} on the test part {said}."
 
 
 def _about(chosen: _Chosen, converted: Converted, channels: tuple[str, ...]) -> About:

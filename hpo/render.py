@@ -158,10 +158,12 @@ def evaluation_words(evaluation: Mapping[str, Any]) -> str:
     winner = "its one setting" if evaluation["trial"] is None else f"trial {evaluation['trial']}"
     said = f"{winner}: {evaluation['metric']} {score(evaluation['validation']['mean'])} on validation"
     test = evaluation["test"]
-    if test is None:
-        return f"{said}, test part not opened"
-    low, high = (score(test[end]) for end in ("low", "high"))
     times = "once" if evaluation["opened"] == 1 else f"{evaluation['opened']} times"
+    if test is None:
+        return f"{said}, " + (
+            f"not tested; the test part was opened {times}" if evaluation["opened"] else "test part not opened"
+        )
+    low, high = (score(test[end]) for end in ("low", "high"))
     return f"{said}, {score(test['mean'])} on the test part (95 % interval {low} to {high}), which was opened {times}"
 
 

@@ -143,20 +143,26 @@ def _cut(now: Result, epochs: list[Epoch], then: Result) -> Result:
 
 
 def _spread(store: Store, record: StudyRecord, claim: Claim) -> Spread | None:
-    """Over the completed trials of the same setting, in the study and in its evaluation."""
+    """Over the completed trials of the same setting, in the study and in its evaluation.
+
+    A refit is compared with refits alone: its value is the score of data that it was trained on.
+    """
     searched = record.name.partition("/")[0]
-    setting = (claim.family, claim.model, claim.training)
-    values = []
-    for name in sorted({record.name, searched, f"{searched}/evaluate"} & set(store.names())):
-        other = store.study(name)
-        for trial in store.trials(name):
-            if trial.state == "complete" and trial.value is not None and trial.same_as is None:
-                same = recorded(other, trial)
-                if (same.family, same.model, same.training) == setting:
-                    values.append(trial.value)
+    names = {record.name} if record.name == f"{searched}/refit" else {searched, f"{searched}/evaluate"}
+    values = [
+        trial.value
+        for other in map(store.study, sorted(names & set(store.names())))
+        for trial in store.trials(other.name)
+        if trial.state == "complete" and trial.value is not None and trial.same_as is None
+        if _setting(recorded(other, trial)) == _setting(claim)
+    ]
     if len(values) < FEWEST_SEEDS:
         return None
     return Spread(seeds=len(values), mean=statistics.fmean(values), std=statistics.stdev(values))
+
+
+def _setting(claim: Claim) -> tuple[object, ...]:
+    return claim.family, claim.model, claim.training, claim.given.rates if claim.given else None
 
 
 def _versions(then: dict[str, str], now: dict[str, str]) -> list[Difference]:

@@ -39,6 +39,7 @@ from hpo.store import (
     Evaluations,
     Given,
     Opening,
+    Plan,
     Store,
     StudyRecord,
     TrialRecord,
@@ -118,6 +119,15 @@ def with_openings(store: Store, report: Report) -> Report:
     if test is not None:
         return {**report, "test": {**test, "openings": _described(openings(store, test["sha256"]))}}
     return {**report, "openings": _described(openings(store, sha256))} if sha256 else report
+
+
+def optimism(plan: Plan, winner: Ranked, units: int, test: Report, metric: str) -> Report:
+    """As `hpo.evaluation.report.optimism`, and `promised`: the search's best value, whichever configuration has won.
+
+    The winner's own value in the search would leave out the luck of the one that had looked better there.
+    """
+    promised, mean = plan.configurations[0].value, winner.score.mean or 0.0
+    return {"promised": promised, **reporting.optimism(promised, mean, units, test, metric)}
 
 
 @dataclass(frozen=True)
@@ -249,7 +259,6 @@ class _Work:
         self.here.console.print(f"drawing {DRAWS} times for the intervals ...", soft_wrap=True)
         found = reporting.tested(seen, metric, self.record.data.classes)
         found["test"] |= {"sha256": test_sha256, "openings": _described(opened)}
-        mean, promised = winner.score.mean, self.evaluation.plan.configurations[0].value
         return {
             **found,
             "per_seed": reporting.per_seed(self.evaluation.plan.seeds, winner.trials, refits, found["test"]["values"]),
@@ -258,12 +267,9 @@ class _Work:
                 "epochs": len(course.rates) if course else None,
                 "as_trial": course.trial if course else None,
             },
-            "optimism": {
-                "promised": promised,
-                **reporting.optimism(
-                    promised, mean or 0.0, self._validated(seen.groups is not None), found["test"], metric
-                ),
-            },
+            "optimism": optimism(
+                self.evaluation.plan, winner, self._validated(seen.groups is not None), found["test"], metric
+            ),
         }
 
     def _look(self, refits: Mapping[int, TrialRecord], test_sha256: str) -> tuple[Seen, list[Opening]]:

@@ -71,7 +71,7 @@ def _evaluated(found: Found, report: dict[str, Any]) -> Answer:
             score(validation["mean"]),
             f"{report['metric']} on validation, mean over {validation['n']} fresh seeds",
         )
-        how, tone = f"The test part was not opened: {report['why_no_test']}.", "weak"
+        how, tone = f"Nothing here was scored on the test part: {report['why_no_test']}.", "weak"
     else:
         interval = test["interval"]
         number, what = score(test["mean"]), f"{report['metric']} on the test part"
@@ -110,8 +110,8 @@ def _optimism(report: dict[str, Any]) -> Iterator[Card]:
 
 
 def _looks(report: dict[str, Any]) -> Iterator[Card]:
-    if report["test"] is not None:
-        times = len(report["test"]["openings"])
+    times = len((report["test"] or report).get("openings", ()))
+    if times:
         once = times == 1
         note = "" if once else "later looks are less honest"
         yield Card("the test part was opened", "once" if once else f"{times} times", note, "" if once else "bad")

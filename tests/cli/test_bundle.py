@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from hpo.bundle import open_bundle
+from hpo.bundling import worth
 from hpo.conversion import ConversionError, Converted, judged
 from hpo.export import export
 from hpo.revision import revision
@@ -125,6 +126,13 @@ def test_the_card(again: Launched, exported: Run) -> None:
         "onnxruntime.InferenceSession",
     ):
         assert expected in card
+
+
+def test_what_a_refitted_model_is_worth() -> None:
+    """Its own score; one that is no number (a loss that overflowed, say) cannot be said."""
+    row = {"seed": 7, "test": 0.90625}
+    assert worth("accuracy", row) == "The model here is that of seed 7: its accuracy on the test part is 0.9062."
+    assert worth("loss", row | {"test": None}).endswith("its loss on the test part cannot be said.")
 
 
 def test_another_model_is_refused() -> None:

@@ -4,9 +4,14 @@ import os
 import signal
 from typing import Any
 
-from hpo.evaluation.plan import sibling
+import pytest
+
+from hpo.evaluation.flow import optimism
+from hpo.evaluation.plan import make_plan, sibling
+from hpo.evaluation.ranking import Ranked
 from hpo.store import give, open_once
 from tests.cli.run import call
+from tests.evaluation import made
 from tests.evaluation.conftest import Searched
 
 
@@ -50,6 +55,17 @@ def test_other_commands_know_the_winner(searched: Searched) -> None:
     status = call("status", "s", "--storage", searched.url)
     assert f"evaluated  trial {winner['trial']}: accuracy " in status.out
     assert call("status", "s", "--json", "--storage", searched.url).json()["evaluation"] == export()["evaluation"]
+
+
+def test_the_search_promised_its_best_value(searched: Searched) -> None:
+    """Whichever configuration wins on fresh seeds: the luck of the one that the search liked best counts."""
+    plan = make_plan(searched.store.study("s"), searched.store.trials("s"), top=2, seeds=1)
+    lucky, other = plan.configurations
+    lucky, other = lucky.model_copy(update={"value": 0.99}), other.model_copy(update={"value": 0.80})
+    test, winner = made.report(0.8, 0.6)["test"], Ranked(other, (None,))
+    found = optimism(plan.model_copy(update={"configurations": (lucky, other)}), winner, 8, test, "accuracy")
+    assert found["promised"] == 0.99
+    assert found["search"] == pytest.approx(0.99 - test["mean"])
 
 
 def test_again_it_only_shows_what_was_found(searched: Searched) -> None:

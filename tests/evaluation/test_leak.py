@@ -1,5 +1,6 @@
 """A whole evaluation of real models, on data with a planted leak: killed, finished, shown, refused and repeated."""
 
+import json
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 
 from hpo import data
 from hpo.errors import UsageError
+from hpo.evaluated import without_names
 from hpo.evaluation.words import sentences
 from hpo.prepare import Prepared, prepare
 from hpo.store import Claims, Store, open_once, openings
@@ -198,6 +200,18 @@ def test_other_commands_tell_it(leaky: Leaky, report: Any) -> None:
     assert (exported["chosen_by"], exported["trial"]) == ("evaluate", 0)
     assert exported["evaluation"]["test"]["mean"] == report["test"]["mean"]
     assert exported["evaluation"]["opened"] == 1
+
+
+def test_given_away_it_names_nobody(leaky: Leaky, report: Any) -> None:
+    """Neither who opened the test part nor the folder of the study's file; the data's hashes stay."""
+    (opening,) = report["test"]["openings"]
+    given = without_names(report)
+    for name in (opening["who"], str(leaky.folder)):
+        assert name in json.dumps(report), "else this would say nothing"
+        assert name not in json.dumps(given)
+    assert given["data"]["sha256"] == report["data"]["sha256"]
+    untested = {**report, "test": None, "openings": [opening]}
+    assert opening["who"] not in json.dumps(without_names(untested))
 
 
 def test_a_second_look_is_refused(leaky: Leaky, report: Any) -> None:

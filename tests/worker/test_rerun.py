@@ -4,6 +4,7 @@ import io
 import json
 import math
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,12 @@ from hpo import curves
 from hpo.child import ForkServer
 from hpo.data import prepare as fill
 from hpo.errors import UsageError
+from hpo.evaluation.plan import given_trials, make_plan, refit_trials, sibling
 from hpo.prepare import prepare
 from hpo.rerun import train_again
 from hpo.settings import Times
-from hpo.store import Claims, Store
+from hpo.space import Params
+from hpo.store import Claims, Given, Store, give
 from hpo.trial import Cause, Result
 from hpo.verdict import Rerun, Spread, judge, table
 from tests.cli.run import TINY
@@ -50,13 +53,21 @@ class Bench:
         self.claims.finish(claim, result)
         return claim.number
 
-    def rerun(self, number: int, **plan: object) -> Rerun:
+    def evaluated(self, part: str, trials: Iterable[tuple[Given, Params]], values: Sequence[float]) -> None:
+        """Trials beside the study that ended with these scores."""
+        record = self.store.study("tiny")
+        give(self.store, sibling(record, part), trials, spaces=record.spaces, data=self.record, versions={})
+        claims = Claims(self.store, f"tiny/{part}", "a", Times())
+        for value in values:
+            claims.finish(claimed(claims), DONE.model_copy(update={"value": value}))
+
+    def rerun(self, number: int, name: str = "tiny", **plan: object) -> Rerun:
         """Trains it again by a child that does what the plan says."""
         self.patch.setenv("FAKE", json.dumps(plan))
         server = ForkServer((sys.executable, "-m", "tests.fake_server"), log=self.folder / "server.log")
         folder = self.folder / "files of the training"
         try:
-            return train_again(self.store, "tiny", number, cache=self.folder / "cache", folder=folder, server=server)
+            return train_again(self.store, name, number, cache=self.folder / "cache", folder=folder, server=server)
         finally:
             server.close()
 
@@ -157,6 +168,26 @@ def test_other_seeds_are_the_yardstick(bench: Bench) -> None:
     assert found.now.value is not None  # 1 - learning rate, which is 0.001
     assert found.verdict == "different"
     assert "the score is 0.199 off; 3 seeds of this configuration have a standard deviation of 0.05" in shown(found)
+
+
+def test_refits_are_compared_with_refits(bench: Bench) -> None:
+    """Theirs are scores of data that they were trained on: no yardstick for validation scores, nor those for them."""
+    bench.ended(DONE.model_copy(update={"value": 0.79}))
+    plan = make_plan(bench.store.study("tiny"), bench.store.trials("tiny"), top=1, seeds=3)
+    bench.evaluated("evaluate", given_trials(plan), [0.80, 0.81, 0.80])
+    (winner,) = plan.configurations
+    bench.evaluated("refit", refit_trials(plan, winner, (0.1, 0.1)), [0.995, 0.996, 0.997])
+    bench.evaluated("refit", refit_trials(plan, winner, (0.2,)), [0.5, 0.6, 0.7])
+    found = bench.rerun(0, "tiny/refit")
+    assert found.spread is not None
+    assert found.spread.seeds == 3
+    assert found.spread.mean == pytest.approx(0.996)
+    assert found.verdict == "different"  # the child scored 0.999, and 0.995 +- 0.002 is what the others did
+    for number, name in ((0, "tiny"), (1, "tiny/evaluate")):
+        spread = bench.rerun(number, name).spread
+        assert spread is not None
+        assert spread.seeds == 4
+        assert spread.mean == pytest.approx(0.80)
 
 
 def test_a_trial_that_was_never_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
