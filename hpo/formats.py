@@ -4,12 +4,14 @@ import csv
 import io
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 # What opens a formula in a spreadsheet, where text from somebody else's file would then be run.
 _FORMULA = ("=", "+", "-", "@", "\t", "\n")
+_NUMBER = re.compile(r"[+-]([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 def finite(value: Any) -> Any:
@@ -71,22 +73,24 @@ def _without_none(value: Any) -> Any:
 def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     """A line of names, then one for each row; a row without a value for a name has an empty field there.
 
-    Numbers read back to the last bit. A text that a spreadsheet would take for a formula gets an apostrophe in front.
+    Numbers read back to the last bit. A text that a spreadsheet would take for a formula, and that is no number,
+    gets an apostrophe in front.
     """
     names = list(dict.fromkeys(name for row in rows for name in row))
     out = io.StringIO()
     lines = csv.writer(out, lineterminator="\n")
-    lines.writerow([_cell(name) for name in names])
-    lines.writerows([[_cell(row.get(name)) for name in names] for row in rows])
+    lines.writerow([cell(name) for name in names])
+    lines.writerows([[cell(row.get(name)) for name in names] for row in rows])
     return out.getvalue().rstrip("\n")
 
 
-def _cell(value: Any) -> Any:
+def cell(value: Any) -> Any:
+    """What to give a CSV's writer for a value, such that no spreadsheet takes a text for a formula."""
     match value:
         case bool():
             return str(value).lower()
         case str():
             lines = "\n".join(value.splitlines()) if "\r" in value else value  # the writer does not quote a bare \r
-            return f"'{lines}" if lines.startswith(_FORMULA) else lines
+            return f"'{lines}" if lines.startswith(_FORMULA) and not _NUMBER.fullmatch(lines) else lines
         case _:
             return value

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from hpo.bundle import Bundle
 from hpo.errors import DataError
+from hpo.formats import cell
 from hpo.inputs import Batch, Expected, read
-from hpo.serving import serve
+from hpo.serving import at_once, serve
 
 SAY_SECONDS = 2.0  # between two words on how far it is
 DIGITS = 7  # of a probability: float32 has no more
@@ -42,7 +43,7 @@ class Prediction:
 
     Args:
         bundle: whose model predicts.
-        path, layout, labels, batch: see `hpo.inputs.read`.
+        path, layout, labels, batch: see `hpo.inputs.read`. Long windows come in smaller batches.
         say: told how many windows are done, every now and then.
 
     Raises:
@@ -64,7 +65,7 @@ class Prediction:
         self.right: int | None = None
         """Windows whose label is the likeliest class; None where the file has no labels."""
         expected = Expected(self.manifest.timesteps, self.manifest.channels, self.manifest.padded)
-        self._batches = read(path, expected, layout=layout, batch=batch, labels=labels)
+        self._batches = read(path, expected, layout=layout, batch=min(batch, at_once(bundle)), labels=labels)
         self._known = _positions(self.manifest.classes)
         self._path, self._say = path, say
         self._server = serve(bundle)
@@ -96,22 +97,26 @@ class Prediction:
         if unknown:
             first = next(n for n, label in zip(batch.names, batch.labels, strict=True) if label in unknown)
             raise DataError(
-                f"{self._path}: window {first}: the label {min(unknown)!r} is no class of the bundle "
+                f"{self._path}: window {first!r}: the label {min(unknown)!r} is no class of the bundle "
                 f"({', '.join(self.manifest.classes)}); --no-labels leaves labels out of account"
             )
         return np.array([self._known[_key(label)] for label in batch.labels], dtype=np.int64)
 
     def csv(self) -> Iterator[str]:
-        """The predictions as text: a header, then a line for each window, with a batch in each piece."""
-        classes = self.manifest.classes
+        """The predictions as text: a header, then a line for each window, with a batch in each piece.
+
+        Names and ids that a spreadsheet would take for formulas have an apostrophe in front, as in `hpo.formats`.
+        """
+        classes = [cell(name) for name in self.manifest.classes]
+        columns = [cell(f"p_{name}") for name in self.manifest.classes]
         for number, some in enumerate(self):
             text = io.StringIO()
             lines = csv.writer(text, lineterminator="\n")
             true = [] if some.labels is None else [[classes[label]] for label in some.labels]
             if number == 0:
-                lines.writerow(["id", "class", *(["label"] if true else []), *(f"p_{name}" for name in classes)])
+                lines.writerow(["id", "class", *(["label"] if true else []), *columns])
             for at, (name, k, row) in enumerate(zip(some.names, some.y, some.p, strict=True)):
-                lines.writerow([name, classes[k], *(true[at] if true else []), *(f"{p:.{DIGITS}f}" for p in row)])
+                lines.writerow([cell(name), classes[k], *(true[at] if true else []), *(f"{p:.{DIGITS}f}" for p in row)])
             yield text.getvalue()
 
     def document(self) -> dict[str, Any]:

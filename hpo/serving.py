@@ -5,6 +5,7 @@ else of it is ever loaded.
 """
 
 import io
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,8 @@ from hpo.errors import DataError, MissingExtra
 # All that the library raises, which has no common ancestor but Exception.
 _ERRORS = ("EPFail", "EngineError", "Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NotImplemented",
            "RuntimeException")  # fmt: skip
+_VALUES = 1 << 24  # of the windows that are predicted at a time; as many as the largest window has
+_MOST_SYNTHETIC, _BATCH = 4096, 256  # windows in a bundle, ours has 32, and at a time
 
 
 class Server:
@@ -41,7 +44,8 @@ class Server:
         except ModuleNotFoundError as error:
             raise MissingExtra("onnxruntime", "runtime", "Serving a bundle") from error
         self._shown, self._classes = shown, classes
-        self._errors = tuple(vars(state)[name] for name in _ERRORS)
+        # a name or a message of it that is no UTF-8 cannot become a text of ours
+        self._errors = (*(vars(state)[name] for name in _ERRORS), UnicodeDecodeError)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4  # what goes wrong is an exception as well
         options.intra_op_num_threads = threads
@@ -49,11 +53,11 @@ class Server:
         options.add_session_config_entry("session.load_model_format", "ONNX")
         try:
             self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+            self._check("input", self._session.get_inputs(), list(window))
+            self._check("output", self._session.get_outputs(), [classes])
+            self._input = self._session.get_inputs()[0].name
         except self._errors as error:
             raise DataError(f"{shown} cannot be loaded: {_said(error)}") from error
-        self._check("input", self._session.get_inputs(), list(window))
-        self._check("output", self._session.get_outputs(), [classes])
-        self._input = self._session.get_inputs()[0].name
 
     def _check(self, what: str, found: list[Any], shape: list[int]) -> None:
         if len(found) != 1 or found[0].type != "tensor(float)" or found[0].shape[1:] != shape:
@@ -86,6 +90,11 @@ def serve(bundle: Bundle, *, threads: int = 0) -> Server:
     return Server(bundle.read(manifest.ONNX), shown, window, len(bundle.manifest.classes), threads=threads)
 
 
+def at_once(bundle: Bundle) -> int:
+    """How many of its windows may be predicted at a time, so that memory is left, however long they are."""
+    return max(1, _VALUES // (bundle.manifest.timesteps * len(bundle.manifest.channels)))
+
+
 def _said(error: Exception) -> str:
     """What onnxruntime says, which may quote a stranger's file: as one line that a terminal shows as it is."""
     return ascii(str(error).partition("\n")[0])
@@ -111,33 +120,46 @@ def verify(bundle: Bundle) -> Verified:
         DataError: the probabilities differ by more than `TOLERANCE`, or a member is not what it should be.
         MissingExtra: onnxruntime is not installed.
     """
-    windows, expected = synthetic(bundle)
-    p = serve(bundle).predict(windows)
-    difference = float(np.abs(p - expected).max())
-    if not difference <= TOLERANCE:
-        raise DataError(
-            f"{bundle.path}: the model gives other probabilities than the bundle says: they differ by up to "
-            f"{difference:.2g}; accepted: {TOLERANCE:g}"
-        )
-    return Verified(len(windows), difference)
+    pieces = synthetic(bundle)
+    server, windows, largest = serve(bundle), 0, 0.0
+    for x, expected in pieces:
+        difference = float(np.abs(server.predict(x) - expected).max())
+        if not difference <= TOLERANCE:
+            raise DataError(
+                f"{bundle.path}: the model gives other probabilities than the bundle says: they differ by up to "
+                f"{difference:.2g}; accepted: {TOLERANCE:g}"
+            )
+        windows, largest = windows + len(x), max(largest, difference)
+    return Verified(windows, largest)
 
 
-def synthetic(bundle: Bundle) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The bundle's synthetic windows (n, timesteps, channels) and their probabilities (n, K).
+def synthetic(bundle: Bundle) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    """The bundle's synthetic windows (n, timesteps, channels) and their probabilities (n, K), some at a time.
 
     Raises:
         DataError: they are not there in these shapes.
     """
-    file = Npz(io.BytesIO(bundle.read(manifest.SYNTHETIC)), f"{bundle.path}: {manifest.SYNTHETIC}")
-    found = {}
+    shown = f"{bundle.path}: {manifest.SYNTHETIC}"
+    file = Npz(io.BytesIO(bundle.read(manifest.SYNTHETIC)), shown, stored=True)
+    numbers = set()
     for name, row in (
         ("windows", (bundle.manifest.timesteps, len(bundle.manifest.channels))),
         ("probabilities", (len(bundle.manifest.classes),)),
     ):
         shape = file.shape(name, NUMBERS)
-        if len(shape) != 1 + len(row) or shape[1:] != row or not shape[0]:
-            raise DataError(f"{bundle.path}: {manifest.SYNTHETIC}: {name} has shape {shape}; expected (n, {row})")
-        (found[name],) = file.pieces(name, NUMBERS, shape[0])
-    if len(found["windows"]) != len(found["probabilities"]):
-        raise DataError(f"{bundle.path}: {manifest.SYNTHETIC}: windows and probabilities differ in number")
-    return found["windows"].astype(np.float32), found["probabilities"].astype(np.float32)
+        expected = f"(n, {', '.join(map(str, row))})"
+        if shape[1:] != row or not shape or not 1 <= shape[0] <= _MOST_SYNTHETIC:
+            raise DataError(
+                f"{shown}: {name} has shape {shape}; expected {expected}, with n from 1 to {_MOST_SYNTHETIC}"
+            )
+        numbers.add(shape[0])
+    if len(numbers) > 1:
+        raise DataError(f"{shown}: windows and probabilities differ in number")
+    rows = min(_BATCH, at_once(bundle))
+    both = (file.pieces(name, NUMBERS, rows) for name in ("windows", "probabilities"))
+    return ((_single(x), _single(p)) for x, p in zip(*both, strict=True))
+
+
+def _single(x: NDArray[Any]) -> NDArray[np.float32]:
+    with np.errstate(over="ignore"):  # what becomes infinite is not what any model gives
+        return np.ascontiguousarray(x, dtype=np.float32)

@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpo.formats import to_csv, to_json, to_toml
+from hpo.formats import cell, to_csv, to_json, to_toml
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 SCALARS = st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | TEXT
@@ -37,8 +37,17 @@ def test_no_text_is_a_formula(text: str) -> None:
     """No field of a table opens like a formula, and a text that does not is left as it is."""
     (head,), (field,) = csv.reader(io.StringIO(to_csv([{"name": text or "-"}]), newline=""))
     assert head == "name"
-    assert not field.startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
+    if field.startswith(("=", "+", "-", "@", "\t", "\r", "\n")):
+        assert not math.isnan(float(field))  # unless it is a number
     assert field.removeprefix("'").splitlines() == (text or "-").removeprefix("'").splitlines()
+
+
+def test_a_number_is_no_formula() -> None:
+    """A text that is a number with a sign stays as it is; what only opens like one does not."""
+    for text in ("-3", "+3", "-0.5", "-.5", "+1e-7", "3"):
+        assert cell(text) == text
+    for text in ("-", "-3+1", "+cmd", "-3\n", "-inf", "-nan", "--3", "-1_0", "-٣", "=3", "@3", "-3 "):
+        assert cell(text).startswith("'")
 
 
 def test_what_has_no_word() -> None:

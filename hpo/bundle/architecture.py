@@ -2,11 +2,10 @@
 
 import io
 import json
-import zipfile
-import zlib
 from collections.abc import Iterator
 from typing import Any
 
+from hpo.bundle.zips import DAMAGED, member, opened
 from hpo.errors import DataError
 
 _LIMIT = 16 << 20  # bytes of a description; ours have some kB
@@ -22,12 +21,12 @@ def check(content: bytes) -> None:
         DataError: there is a Lambda layer in it, or a class of somebody else's; or it is no .keras file.
     """
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive, archive.open("config.json") as file:
+        with opened(io.BytesIO(content)) as archive, member(archive, "config.json", deflated=True) as file:
             description = file.read(_LIMIT + 1)
         if len(description) > _LIMIT:
             raise DataError(f"its architecture has more than {_LIMIT} bytes")
         problems = dict.fromkeys(_code(json.loads(description)))
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError, ValueError, KeyError) as error:
+    except DAMAGED as error:  # also what json raises, for text that is none and for text that is too deep
         raise DataError(f"is not a .keras file: {error}") from error
     if problems:
         raise DataError("; ".join(list(problems)[:5]))
@@ -39,12 +38,14 @@ def _code(value: Any) -> Iterator[str]:
         for inner in value:
             yield from _code(inner)
     if isinstance(value, dict):
-        name, module, registered = (value.get(key) for key in ("class_name", "module", "registered_name"))
-        if name in _CODE:
+        name, module, registered = names = [value.get(key) for key in ("class_name", "module", "registered_name")]
+        if not all(one is None or isinstance(one, str) for one in names):
+            yield "has a class whose name is no text"
+        elif name in _CODE:
             yield f"has {name!a}, which runs code"
-        if isinstance(module, str) and module.partition(".")[0] not in _MAKERS:
+        elif module is not None and module.partition(".")[0] not in _MAKERS:
             yield f"has {f'{module}.{name}'!a}, which is neither Keras's nor hpo's"
-        if isinstance(registered, str) and ">" in registered and registered.partition(">")[0] not in _MAKERS:
+        elif registered is not None and ">" in registered and registered.partition(">")[0] not in _MAKERS:
             yield f"has {registered!a}, which is neither Keras's nor hpo's"
         for inner in value.values():
             yield from _code(inner)

@@ -1,15 +1,15 @@
 """A bundle's zip: written so that the same content gives the same bytes, and read as what a stranger may have made.
 
 Members are stored, not compressed. So a file cannot claim more than it has, and every byte of it is accounted for:
-the members, one directory entry for each, and nothing before, between or after them.
+the members, for each a header and an entry in the directory as we write them, and nothing before, between or after.
 """
 
 import hashlib
 import io
 import os
 import stat
+import struct
 import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -32,12 +32,13 @@ from hpo.bundle.manifest import (
     Member,
     parse,
 )
+from hpo.bundle.zips import DAMAGED, member, opened
 from hpo.errors import DataError, UsageError
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can say
-_HEADER, _ENTRY = 30, 46  # bytes of a member's header and of its entry in the directory, without its name
+_DAY = 1 << 5 | 1  # the same, as it is written
 _MODE = stat.S_IFREG | 0o644
-_END = 22  # bytes of the directory's end
+_UNIX, _VERSION = 3, 20  # what made the zip, and what is needed to read it
 _BLOCK = 1 << 20
 
 
@@ -59,11 +60,11 @@ class Bundle:
         Raises:
             DataError: it is not.
         """
-        member = self.manifest.members[name]
+        listed = self.manifest.members[name]
         try:
-            with _archive(self.path) as archive, archive.open(name) as file:
-                content = file.read(member.size + 1)
-            _agree(name, io.BytesIO(content), member)
+            with _archive(self.path) as archive, member(archive, name) as file:
+                content = file.read(listed.size + 1)
+            _agree(name, io.BytesIO(content), listed)
         except DataError as error:
             raise DataError(f"{self.path}: {error}") from error
         return content
@@ -93,7 +94,7 @@ def write_bundle(path: Path, manifest: Manifest, members: Mapping[str, bytes]) -
             for name in sorted(everything):
                 info = zipfile.ZipInfo(name, _EPOCH)
                 info.external_attr = _MODE << 16
-                info.create_system = 3  # Unix, whatever wrote it
+                info.create_system = _UNIX  # whatever wrote it
                 archive.writestr(info, everything[name])
         bundle = open_bundle(beside)
         os.replace(beside, path)
@@ -119,7 +120,7 @@ def open_bundle(path: Path) -> Bundle:
 def _open(path: Path) -> Bundle:
     with _archive(path) as archive:
         infos = archive.infolist()
-        problems = _strange(infos) or _unaccounted(archive, path.stat().st_size)
+        problems = _strange(infos) or _unaccounted(infos, path)
         if problems:
             raise DataError(f"refused: {'; '.join(problems[:20])}")
         head, said = archive.read(MANIFEST), archive.read(DIGEST)
@@ -131,9 +132,9 @@ def _open(path: Path) -> Bundle:
         if there != manifest.members.keys():
             odd = ", ".join(sorted(there ^ manifest.members.keys()))
             raise DataError(f"refused: {MANIFEST} and the members of the zip do not agree on {odd}")
-        for name, member in sorted(manifest.members.items()):
+        for name, listed in sorted(manifest.members.items()):
             with archive.open(name) as file:
-                _agree(name, file, member)
+                _agree(name, file, listed)
     bundle = Bundle(path, manifest, digest)
     for name, check in ((ONNX, graph.check), (KERAS, architecture.check)):
         try:
@@ -147,12 +148,11 @@ def _open(path: Path) -> Bundle:
 def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
     """The zip at a path. What it turns out to be is a DataError, now or while it is read."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with path.open("rb") as file, opened(file) as archive:
             yield archive
     except FileNotFoundError as error:
         raise DataError("there is no such file") from error
-    # zipfile raises RuntimeError for what is encrypted, ValueError and KeyError for directories that make no sense
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError, ValueError, KeyError) as error:
+    except DAMAGED as error:
         raise DataError(f"refused: not a whole bundle: {error}") from error
 
 
@@ -186,15 +186,27 @@ def _problem(info: zipfile.ZipInfo) -> str | None:
     return None
 
 
-def _unaccounted(archive: zipfile.ZipFile, size: int) -> list[str]:
-    """Why the file holds something else than its members one after the other, and the directory."""
-    end = 0
-    for info in archive.infolist():
-        if info.header_offset != end or info.extra or info.comment:
-            return [f"{info.filename} does not lie where it should: members overlap, or something lies between them"]
-        end += _HEADER + len(info.filename) + info.file_size
-    end += _END + sum(_ENTRY + len(info.filename) for info in archive.infolist())
-    return [] if end == size else [f"the file has {size} bytes, and its members account for {end}"]
+def _unaccounted(infos: list[zipfile.ZipInfo], path: Path) -> list[str]:
+    """Why the file holds something else than its members one after the other, and the directory, as we write them."""
+    directory, end = b"", 0
+    with path.open("rb") as file:
+        for info in infos:
+            name = info.filename.encode()
+            said = struct.pack(
+                "<5H3L2H", _VERSION, 0, 0, 0, _DAY, info.CRC, info.file_size, info.file_size, len(name), 0
+            )
+            header = b"PK\x03\x04" + said + name
+            directory += b"PK\x01\x02" + struct.pack("<BB", _VERSION, _UNIX) + said
+            directory += struct.pack("<3H2L", 0, 0, 0, _MODE << 16, end) + name
+            file.seek(end)
+            if file.read(len(header)) != header:
+                return [f"{info.filename} does not lie where it should, or its header is none of a bundle's"]
+            end += len(header) + info.file_size
+        directory += struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, len(infos), len(infos), len(directory), end, 0)
+        file.seek(end)
+        if file.read(len(directory) + 1) != directory:
+            return ["its directory is not that of a bundle: members overlap, or something lies behind them"]
+    return []
 
 
 def _digest_line(digest: str) -> bytes:

@@ -36,6 +36,8 @@ SMALL = {MANIFEST: _MIB, DIGEST: 1 << 10, CARD: _MIB, PARAMETERS: _MIB, STUDY: _
 """Member -> bytes that it may have at most."""
 LARGEST = (1 << 31) - 1
 """Bytes of any other member: no protobuf file, which the models are, can be larger."""
+MOST_VALUES = 1 << 24
+"""Of one window: time steps times channels."""
 
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
@@ -144,6 +146,12 @@ class About(_Value):
                 raise ValueError(f"two {what} are called {twice[0]!r}")
         return self
 
+    @model_validator(mode="after")
+    def _no_giant(self) -> Self:
+        if (values := self.timesteps * len(self.channels)) > MOST_VALUES:
+            raise ValueError(f"a window has {values} values; accepted: up to {MOST_VALUES}")
+        return self
+
 
 class Manifest(About):
     """A bundle's table of contents.
@@ -183,7 +191,7 @@ def parse(content: bytes) -> Manifest:
         return Manifest.model_validate_json(content)
     except ValidationError as error:
         problems = [
-            f"{'.'.join(map(str, details['loc']))}: {details['msg']}".removeprefix(": ")
+            f"{ascii('.'.join(map(str, details['loc'])))[1:-1]}: {details['msg']}".removeprefix(": ")
             for details in error.errors(include_url=False, include_input=False, include_context=False)
         ]
         raise DataError(f"{MANIFEST} is not a bundle's manifest: {'; '.join(problems[:20])}") from error

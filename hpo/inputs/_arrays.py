@@ -21,14 +21,13 @@ def batches(path: Path, expected: Expected, layout: str, batch: int, labels: boo
             known = [str(label) for piece in npz.pieces("y", LABELS, batch) for label in piece.tolist()]
         start = 0
         for piece in npz.pieces(key, NUMBERS, batch):
-            for rows in (piece[i : i + batch] for i in range(0, len(piece), batch)):
-                x = rows.reshape(len(rows), *shape[1:], *([1] * (3 - len(shape))))
-                if layout == "channels-first" and len(shape) == 3:
-                    x = x.swapaxes(1, 2)
-                names = [str(number) for number in range(start, start + len(x))]
-                windows = [f"{path}: window {name}" for name in names]
-                yield Batch(names, finite(x, windows, expected), known and known[start : start + len(x)])
-                start += len(x)
+            x = piece.reshape(len(piece), *shape[1:], *([1] * (3 - len(shape))))
+            if layout == "channels-first" and len(shape) == 3:
+                x = x.swapaxes(1, 2)
+            names = [str(number) for number in range(start, start + len(x))]
+            windows = [f"{path}: window {name}" for name in names]
+            yield Batch(names, finite(x, windows, expected), known and known[start : start + len(x)])
+            start += len(x)
 
 
 def _check_shape(path: Path, key: str, shape: tuple[int, ...], expected: Expected, layout: str) -> None:

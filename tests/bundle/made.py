@@ -71,3 +71,19 @@ def sealed(
     members[MANIFEST] = json.dumps(manifest).encode()
     members[DIGEST] = f"{hashlib.sha256(members[MANIFEST]).hexdigest()}  {MANIFEST}\n".encode()
     return zipped(path, entries(members))
+
+
+def number(value: int, spare: int = 0) -> bytes:
+    """A whole number as protobuf writes it, with so many bytes more than it takes."""
+    done = bytearray()
+    while value >= 0x80:
+        done.append(value & 0x7F | 0x80)
+        value >>= 7
+    if not spare:
+        return bytes([*done, value])
+    return bytes([*done, value | 0x80, *[0x80] * (spare - 1), 0])
+
+
+def field(key: int, content: bytes, write: Callable[[int], bytes] = number) -> bytes:
+    """A field of bytes with this number as protobuf writes it; `write` writes its tag."""
+    return write(key << 3 | 2) + number(len(content)) + content

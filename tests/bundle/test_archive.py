@@ -1,9 +1,7 @@
 """The zip of a bundle: the same content gives the same bytes, and a changed byte is noticed wherever it is."""
 
-import contextlib
 import hashlib
 import json
-import struct
 import zipfile
 from pathlib import Path
 
@@ -64,16 +62,17 @@ def test_a_flipped_byte_is_refused(tmp_path: Path, name: str) -> None:
         whole[begins + at] ^= 1
 
 
-def test_no_flipped_byte_changes_what_is_read(tmp_path: Path) -> None:
-    """A byte between the members, in the zip's own headers, is refused too, or says nothing."""
+def test_no_byte_is_spare(tmp_path: Path) -> None:
+    """A changed byte between the members, in the zip's own headers, is refused, whether it says something or not."""
     whole, path = bytearray(GOLDEN.read_bytes()), tmp_path / "flipped.zip"
-    original = open_bundle(GOLDEN)
-    directory = struct.unpack("<I", whole[-6:-2])[0]
-    for at in [*range(60), *range(directory, len(whole), 3)]:
+    with zipfile.ZipFile(GOLDEN) as archive:
+        *_, last = (info.header_offset for info in archive.infolist())
+        directory = archive.start_dir
+    for at in [*range(60), *range(last, last + 30, 3), *range(directory, directory + 60), *range(-82, 0)]:
         whole[at] ^= 0x41
         path.write_bytes(whole)
-        with contextlib.suppress(DataError):
-            assert open_bundle(path).manifest == original.manifest
+        with pytest.raises(DataError):
+            open_bundle(path)
         whole[at] ^= 0x41
 
 

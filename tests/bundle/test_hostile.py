@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from hpo.bundle import graph
 from hpo.errors import DataError
-from tests.bundle.made import GOLDEN, contents, entries, entry, sealed, zipped
+from tests.bundle.made import GOLDEN, contents, entries, entry, field, number, sealed, zipped
 from tests.cli.run import call
 
 Make = Callable[[Path], Path]
@@ -94,6 +94,19 @@ def external(model: onnx.ModelProto) -> None:
     tensor.external_data.add(key="location", value="../../etc/hostname")
 
 
+def long_tags(path: Path) -> Path:
+    """The same with tags of 33 bits, of which onnxruntime drops the first."""
+    location = onnx.StringStringEntryProto(key="location", value="secret").SerializeToString()
+    tensor = onnx.TensorProto(name="t", data_type=1, dims=[1]).SerializeToString()
+    tensor += field(13, location, lambda key: number(key + (1 << 32))) + number((14 << 3) + (1 << 32)) + b"\x01"
+    return sealed(path, {"model.onnx": contents()["model.onnx"] + field(7, field(5, tensor))})
+
+
+def no_text(path: Path) -> Path:
+    """A model whose input has a name that is no UTF-8."""
+    return sealed(path, {"model.onnx": contents()["model.onnx"].replace(b"window", b"\xff\xfendow")})
+
+
 def hidden(model: onnx.ModelProto) -> None:
     """The same in a constant of a graph within an operator."""
     tensor = onnx.TensorProto(name="t", data_type=1, dims=[1], data_location=onnx.TensorProto.EXTERNAL)
@@ -135,11 +148,57 @@ def keras_file(change: Callable[[str], str]) -> Make:
     return make
 
 
-def arrays(**values: object) -> Make:
+def keras_zip(content: bytes, method: int = zipfile.ZIP_STORED, change: Callable[[bytes], bytes] = bytes) -> Make:
+    """A bundle whose .keras file holds this description; `change` changes its bytes."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", method) as archive:
+        archive.writestr("config.json", content)
+    return lambda path: sealed(path, {"model.keras": change(file.getvalue())})
+
+
+def damaged(content: bytes) -> bytes:
+    """Some bytes of a zip's first member changed."""
+    return content[:45] + bytes(byte ^ 0xFF for byte in content[45:55]) + content[55:]
+
+
+def far(content: bytes) -> bytes:
+    """A zip whose first member lies further away than files are long."""
+    at = content.rindex(b"PK\x01\x02")
+    entry, name, end = content[at : at + 46], content[at + 46 : at + 57], content[at + 57 :]
+    extra = struct.pack("<2HQ", 1, 8, (1 << 64) - 1)
+    entry = entry[:30] + struct.pack("<H", len(extra)) + entry[32:42] + b"\xff" * 4
+    return content[:at] + entry + name + extra + end[:12] + struct.pack("<L", 57 + len(extra)) + end[16:]
+
+
+def many(count: int, *, zip64: bool = False) -> bytes:
+    """A zip whose directory says that there are so many members."""
+    entry = struct.pack("<4s4B4HL2L5H2L", b"PK\x01\x02", 20, 3, 20, 0, 0, 0, 0, 33, 0, 0, 0, 1, *[0] * 6) + b"a"
+    size = len(entry) * count
+    more = b""
+    if zip64:
+        more = struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, count, count, size, 0)
+        more += struct.pack("<4sLQL", b"PK\x06\x07", 0, size, 1)
+    said = 0 if zip64 else size
+    return entry * count + more + struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 0, 0, said, 0, 0)
+
+
+def arrays(save: Callable[..., object] = np.savez, **values: object) -> Make:
     """A bundle with other synthetic windows."""
     file = io.BytesIO()
-    np.savez(file, **{"windows": np.zeros((2, 16, 2), np.float32), **values})  # type: ignore[arg-type]  # any array
+    save(file, **{"windows": np.zeros((2, 16, 2), np.float32), **values})
     return lambda path: sealed(path, {"windows.npz": file.getvalue()})
+
+
+def about(**values: object) -> Make:
+    """A bundle with another manifest."""
+    return lambda path: sealed(path, about=lambda manifest: manifest.update(values))
+
+
+def arrays_named(path: Path, name: str) -> Path:
+    """A bundle with an array of this name, and no other."""
+    file = io.BytesIO()
+    np.savez(file, **{name: np.zeros(1)})  # type: ignore[arg-type]  # any array
+    return sealed(path, {"windows.npz": file.getvalue()})
 
 
 def claims(shape: str) -> Make:
@@ -181,7 +240,7 @@ ROWS: dict[str, tuple[str, Make]] = {
     "overlapping members": ("members overlap", overlapping),
     "oversized manifest": ("'manifest.json' has 2097152 bytes; accepted: up to 1048576", large),
     "something behind it": (
-        r"the file has \d+ bytes, and its members account for",
+        "it does not end as a zip does, or something lies behind its end",
         raw(lambda whole: whole[:-2] + b"\x05\x00#!sh\n"),
     ),
     "something before it": ("does not lie where it should", raw(lambda whole: b"#!/bin/sh\n" + whole)),
@@ -197,11 +256,13 @@ ROWS: dict[str, tuple[str, Make]] = {
         lambda path: zipped(path, entries({**contents(), "manifest.json": contents()["manifest.json"] + b" "})),
     ),
     "external data": ("model.onnx keeps numbers in another file", edited(external)),
+    "external data by long tags": ("model.onnx is not an ONNX model: its bytes make no sense", long_tags),
     "external data deep inside": ("model.onnx keeps numbers in another file", edited(hidden)),
     "operator of a stranger": (r"an operator of the domain 'com.stranger\\x1b\[0m'", edited(foreign)),
     "functions": ("model.onnx brings functions of its own", edited(functions)),
     "training": ("model.onnx holds steps of a training", edited(training)),
     "no ONNX": ("model.onnx is not an ONNX model", lambda path: sealed(path, {"model.onnx": b"\xff" * 99})),
+    "input that is no text": ("model.onnx cannot be loaded: .*codec can't decode", no_text),
     "onnxruntime's own format": ("model.onnx cannot be loaded", ort_format),
     "other shape": ("model.onnx: its input is .*17.* its manifest says", edited(reshaped)),
     "Lambda layer": (
@@ -213,6 +274,50 @@ ROWS: dict[str, tuple[str, Make]] = {
         keras_file(lambda text: json.dumps({**json.loads(text), "module": "os", "class_name": "system"})),
     ),
     "no .keras file": ("model.keras is not a .keras file", lambda path: sealed(path, {"model.keras": b"x"})),
+    "class that is no text": (
+        "model.keras has a class whose name is no text",
+        keras_zip(b'{"layers": [{"class_name": ["Lambda"]}]}'),
+    ),
+    "deep description": (
+        "model.keras is not a .keras file: maximum recursion depth",
+        keras_zip(b'{"a":' * 100_000 + b"1" + b"}" * 100_000),
+    ),
+    "damaged .keras file": (
+        "model.keras is not a .keras file: Error -3 while decompressing",
+        keras_zip(b"{}" * 999, zipfile.ZIP_DEFLATED, damaged),
+    ),
+    "LZMA": (
+        r"'config.json' is compressed \(method 14\); accepted: stored or deflated",
+        keras_zip(b"{}" * 999, zipfile.ZIP_LZMA, damaged),
+    ),
+    "member beyond the file": ("model.keras is not a .keras file: .*int", keras_zip(b"{}", change=far)),
+    "many members": ("not a whole bundle: its directory has more than 65536 bytes", raw(lambda whole: many(2000))),
+    "many members, large file": ("directory has more than 65536 bytes", raw(lambda whole: many(2000, zip64=True))),
+    "many members inside": (
+        "model.keras is not a .keras file: its directory has more than",
+        lambda path: sealed(path, {"model.keras": many(2000)}),
+    ),
+    "many arrays": (
+        "windows.npz: not a readable .npz: its directory has more than",
+        lambda path: sealed(path, {"windows.npz": many(2000)}),
+    ),
+    "compressed arrays": (
+        r"windows.npz: .*'windows.npy' is compressed \(method 8\); accepted: stored",
+        arrays(np.savez_compressed, probabilities=np.zeros((2, 3))),
+    ),
+    "many windows": (
+        r"windows has shape \(4097, 16, 2\); expected \(n, 16, 2\), with n from 1 to 4096",
+        arrays(windows=np.zeros((4097, 16, 2), np.uint8), probabilities=np.zeros((4097, 3), np.uint8)),
+    ),
+    "long windows": (
+        "manifest: .*a window has 20000000000000 values; accepted: up to 16777216",
+        about(timesteps=10**13, padded=True),
+    ),
+    "key that steers a terminal": (r"manifest: \\x1b\[2J\\x07: Extra inputs", about(**{"\x1b[2J\x07": 1})),
+    "array that steers a terminal": (
+        r"no array 'windows'; it has: \\x1b\[2J",
+        lambda path: arrays_named(path, "\x1b[2J"),
+    ),
     "pickle": (
         "windows.npz: probabilities holds Python objects, which are never unpickled",
         arrays(probabilities=np.array([{}, {}], dtype=object)),
@@ -223,7 +328,10 @@ ROWS: dict[str, tuple[str, Make]] = {
     "other probabilities": ("gives other probabilities", arrays(probabilities=np.full((2, 3), 1 / 3))),
 }
 # these lie in what a prediction does not read
-ONLY_VERIFIED = {"pickle", "array that claims too much", "no probabilities", "no number", "other probabilities"}
+ONLY_VERIFIED = {
+    "many arrays", "compressed arrays", "many windows", "array that steers a terminal", "pickle",
+    "array that claims too much", "no probabilities", "no number", "other probabilities",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ROWS)

@@ -1,6 +1,8 @@
 """Files of windows: every layout gives the same windows, and what is wrong is named with its row and column."""
 
 import re
+import struct
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -195,6 +197,46 @@ def test_bad_files(
     assert caught.type is DataError
     assert str(caught.value).startswith(str(path))
     assert re.search(message, str(caught.value)), caught.value
+
+
+HEADERS = [
+    "{'descr': (((",
+    "{1:2,'a':3}",
+    "{[]:1}",
+    "{'descr': '<f4', 'fortran_order': False, 'shape': (2,)",
+    "'''",
+    "{'descr': [('a',)], 'fortran_order': False, 'shape': (2,)}",
+    "{'descr': 'f4,,', 'fortran_order': False, 'shape': (2,)}",
+    "{'descr': ((),()), 'fortran_order': False, 'shape': (0,)}",
+    "{'descr': 5, 'fortran_order': False, 'shape': (2,)}",
+    "(" * 300,
+    "-" * 5000 + "1",
+    "{'\x1b[2J': 1}",
+    "\0",
+    "",
+]
+
+
+@pytest.mark.parametrize("header", HEADERS)
+def test_headers_that_make_no_sense(tmp_path: Path, header: str) -> None:
+    """Whatever stands where an array's shape should, the file is refused, in words that a terminal can show."""
+    with zipfile.ZipFile(tmp_path / "w.npz", "w") as archive:
+        archive.writestr("X.npy", b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode("latin1"))
+    with pytest.raises(DataError, match=r"X has a header that makes no sense: ") as caught:
+        collect(tmp_path / "w.npz", TWO)
+    assert str(caught.value).isprintable()
+
+
+def test_arrays_that_claim_too_much(tmp_path: Path) -> None:
+    """A directory that claims more than the whole file can hold is not believed, and nothing is reserved for it."""
+    header = b"{'descr': '<f8', 'fortran_order': True, 'shape': (1125899906842624, 4, 2)}"
+    head = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header
+    with zipfile.ZipFile(tmp_path / "w.npz", "w") as archive:
+        archive.writestr("X.npy", head)
+        claimed = archive.getinfo("X.npy")
+        claimed.file_size = claimed.compress_size = len(head) + (1 << 56)
+    with pytest.raises(DataError, match=r"X claims shape \(1125899906842624, 4, 2\), \d+ bytes, but holds"):
+        collect(tmp_path / "w.npz", TWO)
 
 
 def test_unknown_kinds_of_files(tmp_path: Path) -> None:

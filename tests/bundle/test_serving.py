@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from hpo.bundle import TOLERANCE, open_bundle
-from hpo.serving import synthetic
+from hpo.predicting import Prediction
+from hpo.serving import synthetic, verify
 from tests.bundle.made import CLASSES, GOLDEN, SHAPE, sealed
 from tests.cli.run import call, read_notes, start
 
@@ -20,14 +21,15 @@ ABSENT = ("aeon", "h5py", "keras", "onnx", "pandas", "scipy", "sklearn", "tensor
 @pytest.fixture
 def windows(tmp_path: Path) -> Path:
     """The bundle's synthetic windows, with the labels that Keras predicted."""
-    x, p = synthetic(open_bundle(GOLDEN))
+    ((x, p),) = synthetic(open_bundle(GOLDEN))
     np.savez(tmp_path / "w.npz", X=x, y=np.array(CLASSES)[p.argmax(axis=1)])
     return tmp_path / "w.npz"
 
 
 def keras() -> np.ndarray:
     """What Keras gave for these windows."""
-    return synthetic(open_bundle(GOLDEN))[1]
+    ((_, p),) = synthetic(open_bundle(GOLDEN))
+    return p
 
 
 def test_without_tensorflow(windows: Path) -> None:
@@ -74,6 +76,30 @@ def test_json_and_files(windows: Path) -> None:
         assert arrays["id"].tolist() == [window["id"] for window in document["windows"]]
 
 
+def test_no_name_is_a_formula(tmp_path: Path) -> None:
+    """What a spreadsheet would run, out of a stranger's bundle or file, gets an apostrophe; numbers get none."""
+    names = ["=1+1", "-1", "@SUM(A1)"]
+    path = sealed(tmp_path / "b.zip", about=lambda manifest: manifest.update(classes=names))
+    rows = [f"{name},{step},0,0,{label}" for name, label in (("-3", "-1"), ("+cmd", "=1+1")) for step in range(16)]
+    (tmp_path / "w.csv").write_text("\n".join(["id,step,channel_0,channel_1,label", *rows]))
+    run = call("predict", path, tmp_path / "w.csv")
+    assert run.code == 0, run.err
+    lines = list(csv.DictReader(run.out.splitlines()))
+    assert [line["id"] for line in lines] == ["-3", "'+cmd"]
+    assert [line["label"] for line in lines] == ["-1", "'=1+1"]
+    assert {line["class"] for line in lines} <= {"'=1+1", "-1", "'@SUM(A1)"}
+    assert list(lines[0])[3:] == [f"p_{name}" for name in names]
+
+
+def test_long_windows_come_in_smaller_batches(monkeypatch: pytest.MonkeyPatch, windows: Path) -> None:
+    """However many windows the user asks for at a time, their values are limited."""
+    monkeypatch.setattr("hpo.serving._VALUES", 5 * 16 * 2)
+    prediction = Prediction(open_bundle(GOLDEN), windows, batch=1000)
+    assert [len(some.y) for some in prediction] == [5, 5, 5, 5, 5, 5, 2]
+    assert [len(x) for x, _ in synthetic(open_bundle(GOLDEN))] == [5, 5, 5, 5, 5, 5, 2]
+    assert verify(open_bundle(GOLDEN)).windows == 32
+
+
 @pytest.mark.parametrize(
     ("classes", "labels", "right"),
     [
@@ -96,7 +122,7 @@ def test_labels_that_are_none(tmp_path: Path) -> None:
     np.savez(tmp_path / "w.npz", X=np.zeros((300, *SHAPE)), y=np.array(["left"] * 299 + ["up"]))
     run = call("predict", GOLDEN, tmp_path / "w.npz", "-o", tmp_path / "out.csv")
     assert run.code == 3
-    assert "window 299: the label 'up' is no class of the bundle (left, none, right); --no-labels" in run.err
+    assert "window '299': the label 'up' is no class of the bundle (left, none, right); --no-labels" in run.err
     assert not (tmp_path / "out.csv").exists()
     assert call("predict", GOLDEN, tmp_path / "w.npz", "--no-labels").code == 0
 
