@@ -53,12 +53,18 @@ class Audit:
         text = json.dumps(line)
         log.info("audit %s", text)
         if self._file is not None:
-            with self._lock:
-                descriptor = self._open()
-                try:
-                    os.write(descriptor, f"{text}\n".encode())
-                finally:
-                    os.close(descriptor)
+            try:
+                self._add(f"{text}\n".encode())
+            except OSError as error:  # what was done is done; the log has it
+                log.error("cannot write the audit file %s: %s", self._file, error.strerror)  # noqa: TRY400 - says it all
+
+    def _add(self, line: bytes) -> None:
+        with self._lock:
+            descriptor = self._open()
+            try:
+                os.write(descriptor, line)
+            finally:
+                os.close(descriptor)
 
     def _open(self) -> int:
         return os.open(str(self._file), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)

@@ -1,6 +1,7 @@
 """The door: every request passes here, is looked at in this order, and is refused at the first thing that is wrong."""
 
 import hmac
+import logging
 import re
 import secrets
 from collections.abc import Callable, Iterable
@@ -14,11 +15,16 @@ from hpo.dashboard.house import House
 from hpo.dashboard.limits import Throttle
 from hpo.dashboard.sessions import Session, Sessions
 from hpo.dashboard.wire import Answer, Environ, Refused, Request, StartResponse, as_json, redirect, text
-from hpo.errors import HpoError
+from hpo.errors import HpoError, reason
+from hpo.store import OUTAGE
 
 _FORM_COOKIE = "hpo_form"
 _PLACE = re.compile(r"/dashboard(/[A-Za-z0-9/_-]*)?", re.ASCII)  # where a login may lead
+AWAY = "the database cannot be reached at the moment; try again in a little while"
+BROKEN = "something went wrong here that should not have; the log of this dashboard says what"
 _NEVER = re.compile(r"[\x00-\x1f\x7f%\\]|//|(^|/)\.\.?(/|$)")  # in a path that was decoded once
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -89,8 +95,14 @@ class Gate:
         except Refused as refusal:
             visit.what = f"{visit.what}: {refusal.reason}"
             answer = _refusal(request, refusal)
-        except HpoError as error:  # the database is away, or a study has just gone
-            answer = _refusal(request, Refused(503, str(error)))
+        except OUTAGE as error:
+            answer = _away(request, error)
+        except HpoError as error:  # perhaps a study has just gone
+            outage = isinstance(error.__cause__, OUTAGE)
+            answer = _away(request, error) if outage else _refusal(request, Refused(503, str(error)))
+        except Exception:  # noqa: BLE001 - the last door: no answer leaves without our headers and its line of the audit
+            log.exception("%s %r failed", request.method, request.path)
+            answer = _refusal(request, Refused(500, BROKEN))
         if not request.safe:
             self._door.audit.write(request, visit.user, visit.what, answer.status)
         start_response(answer.line, secured(answer, request))
@@ -205,6 +217,11 @@ def _set_cookie(name: str, value: str, request: Request, *, path: str = "/") -> 
 def _place(wanted: str) -> str:
     """A page of ours, whatever was wanted: a login never leads to another site."""
     return wanted if _PLACE.fullmatch(wanted) and "//" not in wanted else "/dashboard"
+
+
+def _away(request: Request, error: Exception) -> Answer:
+    log.warning("the database is away: %s", reason(error))
+    return _refusal(request, Refused(503, AWAY))
 
 
 def _refusal(request: Request, refusal: Refused) -> Answer:

@@ -39,7 +39,8 @@ def login(
 
 def refusal(status: int, reason: str, more: tuple[tuple[str, str], ...] = ()) -> Answer:
     """Why something was not done."""
-    body = f'<h1>Not this way</h1><p>{escape(reason)}.</p><p><a href="/dashboard">All studies</a></p>'
+    title = "Not this way" if status < 500 else "Not now"
+    body = f'<h1>{title}</h1><p>{escape(reason)}.</p><p><a href="/dashboard">All studies</a></p>'
     return _page(status, "Refused", body, more)
 
 

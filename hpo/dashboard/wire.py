@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from http import HTTPStatus
-from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -120,11 +119,15 @@ class Request:
 
     @cached_property
     def cookies(self) -> Mapping[str, str]:
-        """Name -> value; none at all if they cannot be read."""
-        try:
-            return {name: morsel.value for name, morsel in SimpleCookie(self.header("Cookie")).items()}
-        except CookieError:
-            return {}
+        """Name -> value, as it was sent: ours need no quotes, and other programs of this host set what they like.
+
+        Of one name that comes twice the first counts: browsers send what was set for the nearest path first.
+        """
+        found: dict[str, str] = {}
+        for pair in self.header("Cookie").split(";"):
+            name, _, value = pair.partition("=")
+            found.setdefault(name.strip(), value.strip())
+        return found
 
     @cached_property
     def query(self) -> Mapping[str, str]:

@@ -184,6 +184,24 @@ def test_loopback() -> None:
     assert [host for host in hosts if loopback(host)] == ["127.0.0.1", "127.9.9.9", "::1", "localhost"]
 
 
+@pytest.mark.parametrize(
+    "other",
+    ["a=b", 'prefs={"dark":true}', "msg=hello world", "x=[1,2]", "utf=\xc3\xa9", "bare", "k[0]=1", "a b=1", '="', "hpo2=x"],
+)
+def test_cookies_of_other_programs(place: Place, other: str) -> None:
+    """Browsers send them to every port of a host: whatever they hold, before or after ours, ours is found."""
+    client = place.client("vera")
+    ours = f"hpo={client.cookies['hpo']}"
+    for sent in (f"{other}; {ours}", f"{ours}; {other}", f"{other};{ours};"):
+        assert client.get("/api/meta", Cookie=sent).status == 200, sent
+
+
+def test_a_cookie_that_comes_twice() -> None:
+    """The first one counts."""
+    request = Request({"HTTP_COOKIE": 'a=1=2; hpo=first; a=3; hpo=second; q="x"'}, "", secure=False)
+    assert request.cookies == {"a": "1=2", "hpo": "first", "q": '"x"'}
+
+
 def test_memory_has_an_end() -> None:
     """Neither sessions nor counters grow without end; the oldest session goes first."""
     clock = Clock()
