@@ -87,10 +87,10 @@ def dashboard(
         raise UsageError("TLS needs --certfile and --keyfile, both")
     token = settings.dashboard_token() if token_file is None else read_secret(token_file, "--token-file")
     accounts = Accounts(users_file, token, token_role)
-    if not accounts and not loopback(host):
+    if not accounts and (opened := _opened(host, proxy, allow_host, at_home=loopback(host))):
         raise UsageError(
-            f"--host {host} can be reached from other machines, and nobody would have to log in; give --users-file or "
-            "--token-file (`hpo dashboard --make-user NAME` prints a line of a users file), or leave --host out"
+            f"{opened}, and nobody would have to log in; give --users-file or --token-file (`hpo dashboard --make-user "
+            f"NAME` prints a line of a users file), or leave {opened.split()[0]} out"
         )
     if not loopback(host) and certfile is None and not proxy:
         log.warning("passwords will travel unencrypted; --certfile and --keyfile, or a proxy with TLS, protect them")
@@ -117,6 +117,15 @@ def dashboard(
             return
         store.close()
         run(place, listener, make)
+
+
+def _opened(host: str, proxy: str, names: tuple[str, ...], *, at_home: bool) -> str:
+    """By what others can reach it; empty where they cannot."""
+    if not at_home:
+        return f"--host {host} can be reached from other machines"
+    if proxy:
+        return f"--proxy {proxy} speaks for other machines"
+    return f"--allow-host {names[0]} is a name by which others call it" if names else ""
 
 
 def _user_line(name: str, role: str) -> str:

@@ -36,7 +36,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Account:
-    """One user."""
+    """One user.
+
+    Attributes:
+        hash: of the password; empty for whoever has the token.
+    """
 
     name: str
     role: Role
@@ -136,7 +140,7 @@ def acceptable(name: str) -> bool:
 
 
 class Accounts:
-    """Everybody who may come in, as the users file says now: a user who is removed there is out at once.
+    """Everybody who may come in, as the users file says now: who is removed or changed there is out at once.
 
     Args:
         users_file: see above; None means there is none.
@@ -153,7 +157,7 @@ class Accounts:
         redact.remember(token)
         self._file = users_file
         self._token = None if token is None else hashlib.sha256(token.encode()).digest()
-        self._token_role: Role = token_role or "viewer"
+        self._bearer = Account(TOKEN, token_role or "viewer", "")
         self._nobody = hash_password(secrets.token_urlsafe())
         self._users: dict[str, Account] = {}
         self._seen: tuple[int, ...] | None = None
@@ -168,28 +172,25 @@ class Accounts:
     def summary(self) -> str:
         """Who may come in, for people."""
         users = [f"{account.name} ({account.role})" for account in self._users.values()]
-        return ", ".join([*users, *([] if self._token is None else [f"whoever has the token ({self._token_role})"])])
+        return ", ".join([*users, *([] if self._token is None else [f"whoever has the token ({self._bearer.role})"])])
 
-    def role(self, name: str) -> Role | None:
-        """What a user may do now; None if there is no such user any more."""
-        if name == TOKEN:
-            return None if self._token is None else self._token_role
-        account = self._current().get(name)
-        return None if account is None else account.role
+    def stands(self, account: Account) -> bool:
+        """Whether an account that was right once still is what it was: name, role and password."""
+        return account is self._bearer or self._current().get(account.name) == account
 
-    def check(self, name: str, password: str) -> Role | None:
-        """The role of whoever has this name and password, else None. Unknown names take as long as known ones."""
+    def check(self, name: str, password: str) -> Account | None:
+        """Whoever has this name and password, else None. Unknown names take as long as known ones."""
         if name == TOKEN:
             return self.check_token(password)
         account = self._current().get(name)
         right = verify(password, self._nobody if account is None else account.hash)
-        return account.role if right and account is not None else None
+        return account if right else None
 
-    def check_token(self, token: str) -> Role | None:
-        """The role of whoever has the token, else None."""
+    def check_token(self, token: str) -> Account | None:
+        """Whoever has the token, else None."""
         digest = hashlib.sha256(token[: LONGEST_SECRET + 1].encode()).digest()
         right = self._token is not None and hmac.compare_digest(digest, self._token)
-        return self._token_role if right else None
+        return self._bearer if right else None
 
     def _stamp(self) -> tuple[int, ...] | None:
         if self._file is None:

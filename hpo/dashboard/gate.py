@@ -70,7 +70,7 @@ class Gate:
     def __init__(self, door: Door, house: House) -> None:
         self._door = door
         self._house = house
-        self._nobody = Session("", secrets.token_urlsafe(32))
+        self._nobody = Session(None, secrets.token_urlsafe(32))
         self._actions: dict[policy.Action, Callable[[Request, _Visit, bytes], Answer]] = {
             "login page": self._login_page,
             "login": self._login,
@@ -100,7 +100,7 @@ class Gate:
         except HpoError as error:  # perhaps a study has just gone
             outage = isinstance(error.__cause__, OUTAGE)
             answer = _away(request, error) if outage else _refusal(request, Refused(503, str(error)))
-        except Exception:  # noqa: BLE001 - the last door: no answer leaves without our headers and its line of the audit
+        except Exception:  # the last door: no answer leaves without our headers and its line of the audit
             log.exception("%s %r failed", request.method, request.path)
             answer = _refusal(request, Refused(500, BROKEN))
         if not request.safe:
@@ -141,13 +141,17 @@ class Gate:
         door = self._door
         kind, _, token = request.header("Authorization").partition(" ")
         if kind.lower() == "bearer":
-            visit.user, visit.role = TOKEN, door.accounts.check_token(token)
-            if visit.role is None:
+            visit.user = TOKEN
+            if (bearer := door.accounts.check_token(token)) is None:
                 door.throttle.try_login(request.peer, TOKEN)
+            else:
+                visit.role = bearer.role
         elif not door.accounts:
             visit.role, visit.session = door.anonymous, self._nobody
-        elif (session := door.sessions.find(request.cookies.get(_cookie(request), ""))) is not None:
-            visit.user, visit.role, visit.session = session.user, door.accounts.role(session.user), session
+        elif (session := door.sessions.find(request.cookies.get(_cookie(request), ""))) and session.account:
+            visit.user, visit.session = session.account.name, session
+            if door.accounts.stands(session.account):
+                visit.role = session.account.role
 
     def _refuse_forged(self, request: Request, visit: _Visit, body: bytes) -> None:
         """Whether a page of ours asks: a token in a header is nothing that a browser adds by itself, a cookie is."""
@@ -191,11 +195,11 @@ class Gate:
             door.throttle.try_login(request.peer, name)
         except Refused as refusal:
             return self._form(request, place, f"{refusal.reason.capitalize()}.", refusal.status, refusal.headers)
-        if door.accounts.check(name, form.get("password", "")) is None:
+        if (account := door.accounts.check(name, form.get("password", ""))) is None:
             return self._form(request, place, "Name or password is not right.", 401)
         door.throttle.logged_in(request.peer, name)
         door.sessions.end(request.cookies.get(_cookie(request), ""))
-        secret, _ = door.sessions.open(name)
+        secret, _ = door.sessions.open(account)
         return redirect(place, (("Set-Cookie", _set_cookie(_cookie(request), secret, request)),))
 
     def _logout(self, request: Request, _: _Visit, __: bytes) -> Answer:

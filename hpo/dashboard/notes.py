@@ -3,28 +3,47 @@
 They are made when somebody looks, and stored nowhere. An editor's own note stands below; saving it leaves ours out.
 """
 
+import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from hpo.dashboard.wire import Refused
+from hpo.data.split import DRAWN
 from hpo.render import best_words, duration, evaluation_words, score, settings, state
 from hpo.store import Status, StudyRecord, TrialRecord
 
-# Comments that Markdown does not show.
-_BEGIN = "[//]: # (hpo keeps this part current: write below it)"
+# Comments that Markdown does not show. The first one holds a hash of what stands between them.
+_BEGIN = "[//]: # (hpo keeps this part current: write below it; "
 _END = "[//]: # (write below)"
-_OURS = re.compile(rf"{re.escape(_BEGIN)}.*?(?:{re.escape(_END)}|\Z)", re.DOTALL)
+_OURS = re.compile(rf"{re.escape(_BEGIN)}([0-9a-f]{{16}})\)(.*?){re.escape(_END)}", re.DOTALL)
+_CHANGED = (
+    "nothing was saved, so that none of your words is lost: the part that hpo keeps current was changed, or one of its "
+    "two lines that begin with [//]: # is gone. Copy what you wrote, load the page again and put it below that part"
+)
 _MARKUP = re.compile(r"([\\`*_{}\[\]()#+!|<>~-])")
 
 
 def composed(ours: str, own: str) -> str:
     """Our part and, below it, what somebody wrote."""
-    return f"{_BEGIN}\n\n{ours}\n\n{_END}\n\n{own}"
+    return f"{_BEGIN}{_hash(ours)})\n\n{ours}\n\n{_END}\n\n{own}"
 
 
 def own(body: str) -> str:
-    """What somebody wrote."""
-    return _OURS.sub("", body).strip()
+    """What somebody wrote, above and below our part.
+
+    Raises:
+        Refused: our part is not as we made it, so that words of somebody's may stand in it.
+    """
+    rest = _OURS.sub(lambda found: "" if found[1] == _hash(found[2]) else found[0], body).strip()
+    if _BEGIN in rest or _END in rest:
+        raise Refused(400, _CHANGED)
+    return rest
+
+
+def _hash(ours: str) -> str:
+    """Of its words: browsers have their own way with the ends of lines."""
+    return hashlib.sha256(" ".join(ours.split()).encode()).hexdigest()[:16]
 
 
 def of_study(status: Status, record: StudyRecord, evaluation: Mapping[str, Any] | None) -> str:
@@ -47,7 +66,8 @@ def of_study(status: Status, record: StudyRecord, evaluation: Mapping[str, Any] 
         (
             "split",
             f"by {_plain(split.by)}, "
-            + (f"{record.folds} folds" if record.folds > 1 else f"1 fold, validation {split.validation:g}")
+            + (f"{record.folds} folds" if record.folds > 1 else "1 fold")
+            + (f", validation {split.validation:g}" if record.folds == 1 and split.by in DRAWN else "")
             + f", seed {split.seed} `{data.split_sha256[:12]}`",
         ),
         ("budget", ", ".join(_budget(status))),

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from hpo.dashboard.accounts import Account
+
 MOST = 1000  # sessions at a time; the oldest goes
 
 
@@ -16,12 +18,12 @@ class Session:
     """One login.
 
     Attributes:
-        user: by name; empty where nobody has to log in.
+        account: who logged in, as the account was then; None where nobody has to log in.
         csrf: what a page of ours knows and a forged request does not.
         ends: by the clock of `Sessions`.
     """
 
-    user: str
+    account: Account | None
     csrf: str
     ends: float = float("inf")
 
@@ -41,10 +43,10 @@ class Sessions:
         self._lock = threading.Lock()
         self._key = secrets.token_bytes(32)
 
-    def open(self, user: str) -> tuple[str, Session]:
+    def open(self, account: Account) -> tuple[str, Session]:
         """A new session and the secret that its cookie holds, which nobody has seen before."""
         secret = secrets.token_urlsafe(32)
-        session = Session(user, secrets.token_urlsafe(32), self._clock() + self._seconds)
+        session = Session(account, secrets.token_urlsafe(32), self._clock() + self._seconds)
         with self._lock:
             now = self._clock()
             self._sessions = {key: one for key, one in self._sessions.items() if one.ends > now}

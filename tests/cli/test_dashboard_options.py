@@ -37,6 +37,24 @@ def test_no_address_is_open_without_users(launched: Launched, host: str) -> None
 
 
 @pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--proxy", "10.0.0.2", "--allow-host", "hpo.example"], "--proxy 10.0.0.2 speaks for other machines"),
+        (["--allow-host", "hpo.example"], "--allow-host hpo.example is a name by which others call it"),
+    ],
+)
+def test_no_way_in_from_outside_is_open_without_users(
+    launched: Launched, users: Path, options: list[str], message: str
+) -> None:
+    """Also where it listens at the loopback: a proxy or a name of its own is how others come in."""
+    run = launched.call("dashboard", "--dry-run", "--port", "0", "--anonymous", "editor", *options)
+    assert (run.code, run.out) == (2, "")
+    assert f"{message}, and nobody would have to log in" in run.err
+    assert f"or leave {options[0]} out" in run.err
+    assert "users:    anna (editor)" in dry(launched, "--users-file", users, *options).out
+
+
+@pytest.mark.parametrize(
     ("options", "code", "message"),
     [
         (["--users-file", "nothing"], 2, "--users-file: cannot read nothing: No such file"),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hpo.dashboard import accounts
-from hpo.dashboard.accounts import Accounts, hash_password, read_users, verify
+from hpo.dashboard.accounts import Account, Accounts, hash_password, read_users, verify
 from hpo.dashboard.headers import Hosts, loopback
 from hpo.dashboard.limits import Counter, Limit
 from hpo.dashboard.sessions import MOST, Sessions
@@ -89,17 +89,26 @@ def test_a_users_file_is_nobody_elses(tmp_path: Path) -> None:
 
 
 def test_a_changed_users_file_counts_at_once(tmp_path: Path) -> None:
-    """Who is removed is out, a changed role holds, and while the file is broken nobody comes in."""
+    """Who is removed or changed is out, others stay, and while the file is broken nobody comes in."""
     file = users_file(tmp_path)
     found = Accounts(file)
-    assert (found.role("anna"), found.role("vera"), found.role("nobody")) == ("editor", "viewer", None)
+    anna, vera = (found.check(name, USERS[name]) for name in USERS)
+    assert anna is not None
+    assert vera is not None
+    assert (anna.role, vera.role, found.check("nobody", USERS["anna"])) == ("editor", "viewer", None)
     whole = file.read_text()
-    file.write_text(whole.replace("anna:editor", "anna:viewer"))
-    assert found.role("anna") == "viewer"
+    for changed in (
+        whole.replace("anna:editor", "anna:viewer"),
+        whole.replace(anna.hash, hash_password(USERS["anna"])),
+        whole.replace("anna:", "hanna:"),
+    ):
+        file.write_text(changed)
+        assert (found.stands(anna), found.stands(vera)) == (False, True)
     file.write_text("broken")
-    assert (found.role("anna"), found.check("vera", USERS["vera"])) == (None, None)
+    assert (found.stands(vera), found.check("vera", USERS["vera"])) == (False, None)
     file.write_text(whole + "# fine\n")
-    assert found.check("anna", USERS["anna"]) == "editor"
+    assert found.stands(anna)
+    assert found.check("anna", USERS["anna"]) == anna
     file.unlink()
     assert found.check("anna", USERS["anna"]) is None
 
@@ -108,7 +117,10 @@ def test_tokens() -> None:
     """A token is a login called "token", and a header for programs; a short one is refused."""
     found = Accounts(None, TOKEN, "editor")
     assert found
-    assert (found.check("token", TOKEN), found.check_token(TOKEN), found.role("token")) == ("editor",) * 3
+    bearer = found.check_token(TOKEN)
+    assert bearer is not None
+    assert found.check("token", TOKEN) == bearer
+    assert (bearer.role, found.stands(bearer)) == ("editor", True)
     assert (found.check("token", "x"), found.check_token(""), found.check("anna", TOKEN)) == (None,) * 3
     assert not Accounts(None)
     assert Accounts(None).check_token("") is None
@@ -186,7 +198,18 @@ def test_loopback() -> None:
 
 @pytest.mark.parametrize(
     "other",
-    ["a=b", 'prefs={"dark":true}', "msg=hello world", "x=[1,2]", "utf=\xc3\xa9", "bare", "k[0]=1", "a b=1", '="', "hpo2=x"],
+    [
+        "a=b",
+        'prefs={"dark":true}',
+        "msg=hello world",
+        "x=[1,2]",
+        "utf=\xc3\xa9",
+        "bare",
+        "k[0]=1",
+        "a b=1",
+        '="',
+        "hpo2=x",
+    ],
 )
 def test_cookies_of_other_programs(place: Place, other: str) -> None:
     """Browsers send them to every port of a host: whatever they hold, before or after ours, ours is found."""
@@ -206,7 +229,7 @@ def test_memory_has_an_end() -> None:
     """Neither sessions nor counters grow without end; the oldest session goes first."""
     clock = Clock()
     sessions = Sessions(10.0, clock)
-    secrets = [sessions.open("anna")[0] for _ in range(MOST + 1)]
+    secrets = [sessions.open(Account("anna", "viewer", ""))[0] for _ in range(MOST + 1)]
     assert sessions.find(secrets[0]) is None
     assert sessions.find(secrets[1]) is not None
     counter = Counter(Limit(2, 10.0), clock)

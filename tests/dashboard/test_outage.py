@@ -62,7 +62,7 @@ def test_a_database_that_is_away(place: Place, caplog: pytest.LogCaptureFixture)
 
 
 def test_a_mistake_of_ours(place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    """It is in the log with its traceback, and nobody sees it: a script gets JSON, a person a page, both our headers."""
+    """It is in the log with its traceback and nowhere else: scripts get JSON, people a page, with our headers."""
     client = place.client("anna")
 
     def wrong(*_: Any, **__: Any) -> None:

@@ -210,12 +210,61 @@ def test_a_number_that_comes_again_is_another_study(place: Place) -> None:
 
 
 def test_notes_survive_their_way_back() -> None:
-    """What somebody wrote above and below our part is kept, however often it is saved; ours is not, even if cut."""
+    """What somebody wrote above and below our part is kept, however often it is saved; ours is not."""
     mine = "above\n\nbelow *it*"
     once = notes.own("above\n" + notes.composed("ours", "below *it*"))
     assert once.split() == mine.split()
     assert notes.own(notes.composed("new", once)) == once
-    assert notes.own(notes.composed("ours", "")[:-20]) == ""
+    assert notes.own(notes.composed("ours\r\nof two lines", "mine").replace("\r", "")) == "mine"
+    assert notes.own(notes.composed("ours", "mine") + "\n" + notes.composed("ours of yesterday", "more")).split() == [
+        "mine",
+        "more",
+    ]
+    assert notes.own("no part of ours at all") == "no part of ours at all"
+
+
+WHOLE = notes.composed("| a | table |\n| of | ours |", "a long analysis of mine")
+LINES = WHOLE.splitlines(keepends=True)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        WHOLE.replace(next(line for line in LINES if "(write below)" in line), ""),
+        WHOLE.replace(LINES[0], ""),
+        WHOLE.replace("| of |", "typed in between\n| of |"),
+        WHOLE.replace("| of | ours |", ""),
+        WHOLE.replace("keeps this part current: write below it;", "keeps this part current: write below it; my words"),
+        WHOLE.replace("[//]: # (write below)", "[//]: # (write"),
+        WHOLE + "\n" + LINES[0],
+    ],
+)
+def test_no_words_are_lost_with_our_part(place: Place, body: str) -> None:
+    """Where our part is not as we made it nothing is saved, the page is told why, and what was there stays."""
+    client = place.client("anna")
+    version = study(client)["note"]["version"]
+    assert client.ask("PUT", f"/api/studies/{STUDY}/note", {"version": version + 1, "body": WHOLE}).status == 200
+    reply = client.ask("PUT", f"/api/studies/{STUDY}/note", {"version": version + 2, "body": body})
+    assert reply.status == 400  # with 409 the front-end would look for a newer note in the answer
+    assert "load the page again" in reply.json["reason"]
+    assert study(client)["note"]["body"].endswith("\na long analysis of mine")
+
+
+@pytest.mark.parametrize(
+    ("split", "folds", "words"),
+    [
+        ({"by": "stratified", "validation": 0.3}, 1, "by stratified, 1 fold, validation 0.3, seed 0"),
+        ({"by": "stratified", "folds": 5}, 5, "by stratified, 5 folds, seed 0"),
+        ({"by": "predefined"}, 1, "by predefined, 1 fold, seed 0"),
+        ({"by": "leave-one-group-out"}, 4, "by leave-one-group-out, 4 folds, seed 0"),
+    ],
+)
+def test_the_note_names_the_share_that_was_drawn(tmp_path: Path, split: dict[str, Any], folds: int, words: str) -> None:
+    """Where the source brings the split, the key `validation` has no effect and is not shown."""
+    with Store(f"sqlite:///{tmp_path / 'hpo.db'}", create=True) as store:
+        create(store, definition(split=split), record().model_copy(update={"folds": folds}))
+        made = store.study("s")
+        assert words in notes.of_study(store.status("s"), made, None).replace("\\-", "-")
 
 
 def test_files_lead_nowhere_else(tmp_path: Path) -> None:
