@@ -1,6 +1,6 @@
 """What an evaluation found out, in plain sentences. Pure: a report in, sentences out."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from hpo.evaluation.baselines import MAJORITY
@@ -76,10 +76,14 @@ def _comparison(report: Report) -> Iterator[str]:
 
 
 def _untested(report: Report) -> Iterator[str]:
+    opened = report.get("openings")
+    what = "Nothing here was scored on the test part" if opened else "The test part was not opened"
     yield (
-        f"The test part was not opened: {report['why_no_test']}. So there is no honest figure here: "
+        f"{what}: {report['why_no_test']}. So there is no honest figure here: "
         "the validation part chose the winner, and is too kind to it."
     )
+    if opened:
+        yield f"The test part was opened {_times(len(opened))}: {_looks(opened)}."
 
 
 def _test(report: Report) -> Iterator[str]:
@@ -107,9 +111,8 @@ def _openings(report: Report) -> Iterator[str]:
     if len(opened) == 1:
         yield "The test part was opened once, for this."
         return
-    each = [f"{opening['study']}, {opening['who']}, {opening['at'][:16].replace('T', ' ')} UTC" for opening in opened]
     yield (
-        f"The test part was opened {len(opened)} times: {'; '.join(each)}. Whoever has seen its scores before may have "
+        f"The test part was opened {_times(len(opened))}: {_looks(opened)}. Whoever has seen its scores before may have "
         "chosen by them, so these figures are less honest than those of a first look."
     )
 
@@ -122,8 +125,8 @@ def _optimism(report: Report) -> Iterator[str]:
     validation = report["configurations"][0]["validation"]["mean"]
     promised = ""
     if found["search"] is not None:
-        search = report["configurations"][0]["search_value"]
-        promised = f"the search had promised {score(search)}, {off(found['search'])}; "
+        best = found.get("promised", report["configurations"][0]["search_value"])  # older reports have the winner's
+        promised = f"the search had promised {score(best)}, {off(found['search'])}; "
     yield (
         f"Optimism: {promised}over fresh seeds validation says {score(validation)}, {off(found['validation'])}; "
         f"the test says {score(test['mean'])}."
@@ -183,6 +186,14 @@ def _majority(report: Report) -> Iterator[str]:
 def _difference(row: Report) -> str:
     apart = f"difference {signed(row['difference'])}, {between(row['low'], row['high'])}"
     return f"{row['metric']} {score(row['score'])}, {apart}"
+
+
+def _looks(opened: Sequence[Report]) -> str:
+    return "; ".join(f"{look['study']}, {look['who']}, {look['at'][:16].replace('T', ' ')} UTC" for look in opened)
+
+
+def _times(n: int) -> str:
+    return "once" if n == 1 else f"{n} times"
 
 
 def _count(n: int, what: str) -> str:

@@ -27,8 +27,9 @@ def promise(report: Report) -> Figure | None:
     winner, metric = report["configurations"][0], report["metric"]
     validation, interval = winner["validation"], test["interval"]
     rows: list[tuple[str, float, float, float, str]] = []
-    if winner["search_value"] is not None:
-        rows.append(("the search's best", winner["search_value"], math.nan, math.nan, "one seed, chosen for its score"))
+    promised = report["optimism"].get("promised", winner["search_value"])  # older reports have the winner's
+    if promised is not None:
+        rows.append(("the search's best", promised, math.nan, math.nan, "one seed, chosen for its score"))
     sd = validation["sd"] or 0.0
     mean = validation["mean"]
     rows.append(

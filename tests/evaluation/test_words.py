@@ -155,6 +155,24 @@ def test_without_a_test_part_there_is_no_honest_figure() -> None:
     assert "not opened: the data set has no test part. So there is no honest figure here" in text
 
 
+def test_a_look_without_scores_is_not_denied() -> None:
+    """Where others opened the test part of a ranking that was not scored on it, they are named."""
+    found = report(0.9, 0.9)
+    looks = found["test"]["openings"]
+    text = said(found | {"test": None, "why_no_test": "not asked for", "openings": looks})
+    assert "not opened" not in text
+    assert "Nothing here was scored on the test part: not asked for." in text
+    assert "The test part was opened once: s, me@here, 2026-01-02 03:04 UTC." in text
+
+
+def test_the_promise_is_the_searchs_best() -> None:
+    """Also where another configuration won over fresh seeds; a report of an older hpo knows the winner's value alone."""
+    found = report(0.9, 0.9)
+    assert "the search had promised 0.9500, " in said(found)
+    promised = found | {"optimism": found["optimism"] | {"promised": 0.99}}
+    assert "the search had promised 0.9900, " in said(promised)
+
+
 @pytest.mark.parametrize("groups", [PEOPLE, None])
 def test_the_page_holds_all_tables(groups: NDArray[np.int64] | None) -> None:
     """Seeds with mean and spread, classes as they are called, groups if there are any, the matrix, the baselines."""
