@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from html import escape
 
-from hpo.plots import DAY, SHADES, Figure, picture
-from hpo.plots.picture import NARROW, WIDTH
+from hpo.plots import DAY, SHADES, Figure, height, picture
+from hpo.plots.figure import NARROW, WIDTH
 
 _TITLE = 30  # pixels above a figure
 _GAP = 14
@@ -43,19 +43,18 @@ def sheet(figures: Sequence[Figure]) -> str:
     abreast = min(MOST_ABREAST, sum(figure.narrow for figure in figures))
     wide = max(WIDTH if abreast < len(figures) else 0, abreast * (NARROW + _GAP) - _GAP)
     for figure in figures:
-        width = NARROW if figure.narrow else WIDTH
-        if left + width > wide:
+        if left + figure.width > wide:
             left, top, row = 0, top + row, 0
-        parts.append(_placed(figure, left, top, width))
-        row = max(row, _TITLE + figure.height + _GAP)
-        left += width + _GAP
+        parts.append(_placed(figure, left, top))
+        row = max(row, _TITLE + height(figure) + _GAP)
+        left += figure.width + _GAP
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} {top + row}" width="{wide}" height="{top + row}">'
         f"<style>{STYLE}</style>{''.join(parts)}</svg>"
     )
 
 
-def _placed(figure: Figure, left: int, top: int, width: int) -> str:
-    where = f'<svg x="{left}" y="{top + _TITLE}" width="{width}" height="{figure.height}" '
+def _placed(figure: Figure, left: int, top: int) -> str:
+    where = f'<svg x="{left}" y="{top + _TITLE}" width="{figure.width}" height="{height(figure)}" '
     title = f'<text class="title" x="{left + 14}" y="{top + 22}">{escape(figure.title)}</text>'
     return title + picture(figure).replace("<svg ", where, 1)

@@ -2,6 +2,7 @@
 
 from hpo.plots.figure import COLORS, SHADES, Axis, Bars, Cells, Figure, Layer, Mark, Points, Words, focus
 from hpo.plots.interactive import DAY, plotly
+from hpo.plots.legend import height
 from hpo.plots.picture import picture
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Points",
     "Words",
     "focus",
+    "height",
     "picture",
     "plotly",
 ]

@@ -12,6 +12,7 @@ from typing import Literal
 COLORS = ("blue", "orange", "green", "red", "purple", "teal", "pink", "brown", "grey")
 SHADES = ("shade0", "shade1", "shade2", "shade3", "shade4")  # from the worst to the best
 Mark = Literal["circle", "square", "cross", "bar"]
+WIDTH, NARROW = 720, 400  # of pictures, in pixels
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,8 @@ class Figure:
         title: a headline. alt: what is to be seen, for who does not see it. note: what to know when reading it.
         x, y: its axes.
         layers: what lies between them, the hindmost first.
-        height: in pixels where it is 720 wide. narrow: half as wide.
+        height: in pixels where it is 720 wide, with a legend of one line; further lines come on top (see `height` of
+            `hpo.plots`). narrow: half as wide.
     """
 
     key: str
@@ -135,6 +137,11 @@ class Figure:
     note: str = ""
     height: int = 360
     narrow: bool = False
+
+    @property
+    def width(self) -> int:
+        """Of its picture, in pixels."""
+        return NARROW if self.narrow else WIDTH
 
     @property
     def names(self) -> list[Points | Bars]:

@@ -10,6 +10,7 @@ from html import escape
 from typing import Any
 
 from hpo.plots.figure import Axis, Bars, Cells, Figure, Layer, Points, Words
+from hpo.plots.legend import height
 
 DAY = {
     "blue": "#2458d3", "orange": "#b45309", "green": "#15803d", "red": "#c0262d", "purple": "#7c3aed",
@@ -33,7 +34,7 @@ def plotly(figure: Figure, palette: Mapping[str, str] | None = None) -> Json:
     colors = _Colors(palette)
     traces = [trace for layer in figure.layers for trace in _traces(layer, legend, colors)]
     layout = {
-        "height": figure.height,
+        "height": height(figure),
         "showlegend": legend,
         "xaxis": _axis(figure, "x"),
         "yaxis": _axis(figure, "y"),

@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from html import escape
 
 from hpo.plots.figure import Axis, Bars, Cells, Figure, Layer, Points, Words
+from hpo.plots.legend import LINE, height, legend, lines, wide
 from hpo.plots.scale import ticks
 
-WIDTH, NARROW = 720, 400
 MOST_LETTERS = 28  # of a category's name
-# pixels that letters of a label are wide, in a font that is rather wide
-WIDE, LETTER, SLIM = 8.6, 7.0, 4.0
 
 
 @dataclass(frozen=True)
@@ -28,13 +26,12 @@ class _Frame:
 
 def picture(figure: Figure) -> str:
     """The figure as one `<svg>` element."""
-    width = NARROW if figure.narrow else WIDTH
-    legend, rows = _legend(figure, width)
-    frame = _frame(figure, width, rows)
+    frame = _frame(figure)
+    box = f"0 0 {figure.width} {height(figure)}"
     parts = [
-        f'<svg class="picture" viewBox="0 0 {width} {figure.height}" role="img" aria-labelledby="{figure.key}-alt">',
+        f'<svg class="picture" viewBox="{box}" role="img" aria-labelledby="{figure.key}-alt">',
         f'<title id="{figure.key}-alt">{escape(figure.alt)}</title>',
-        *legend,
+        *_legend(figure),
         *_ticks(figure, frame),
     ]
     for layer in figure.layers:
@@ -42,25 +39,20 @@ def picture(figure: Figure) -> str:
     return "".join([*parts, "</svg>"])
 
 
-def _frame(figure: Figure, width: int, legend: int) -> _Frame:
+def _frame(figure: Figure) -> _Frame:
     labels = figure.y.categories or tuple(text for _, text in ticks(*figure.ends("y"), log=figure.y.log))
     left = 12 + (0 if figure.y.hidden else _longest(labels)) + (20 if figure.y.title else 4)
-    room = max((_wide(t) + 8 for layer in figure.layers if isinstance(layer, Bars) for t in layer.texts), default=14)
-    right, top = width - room, 20.0 * legend + 10
+    room = max((wide(t) + 8 for layer in figure.layers if isinstance(layer, Bars) for t in layer.texts), default=14)
+    right, top = figure.width - room, LINE * lines(figure) + 10.0
     turned = _turned(figure, right - left)
     below = 0 if figure.x.hidden else _longest(figure.x.categories) * 0.65 + 14 if turned else 22
-    low = figure.height - below - (20 if figure.x.title else 4)
+    low = height(figure) - below - (20 if figure.x.title else 4)
     x, y = _place(figure.x, figure.ends("x"), left, right), _place(figure.y, figure.ends("y"), low, top)
     return _Frame(left, right, top, low, x, y)
 
 
-def _wide(text: str) -> float:
-    """Pixels that a label takes, about."""
-    return sum(WIDE if c.isupper() or c in "mwMW%@" else SLIM if c in "iljt.,:;|' " else LETTER for c in _short(text))
-
-
 def _longest(labels: Sequence[str]) -> float:
-    return max(map(_wide, labels), default=0.0)
+    return max((wide(_short(label)) for label in labels), default=0.0)
 
 
 def _turned(figure: Figure, width: float) -> bool:
@@ -84,15 +76,9 @@ def _place(axis: Axis, ends: tuple[float, float], first: float, last: float) -> 
     return place
 
 
-def _legend(figure: Figure, width: int) -> tuple[list[str], int]:
-    """The legend's elements, and how many rows it has."""
-    parts: list[str] = []
-    at, row = 12.0, 0
-    for layer in figure.names:
-        wide = 26 + _wide(layer.name) + 14
-        if at + wide > width and at > 12:
-            at, row = 12.0, row + 1
-        middle = 14 + 20 * row
+def _legend(figure: Figure) -> Iterator[str]:
+    for entry in legend(figure):
+        layer, at, middle = entry.layer, entry.left, 14 + LINE * entry.line
         sample: Layer
         if isinstance(layer, Points):
             flat = _Frame(0, 0, 0, 0, lambda v: v, lambda v: v)
@@ -101,12 +87,10 @@ def _legend(figure: Figure, width: int) -> tuple[list[str], int]:
                 ends, (middle,) * len(ends), color=layer.color, mark=layer.mark, size=layer.size,
                 line="straight" if layer.line else None, dashed=layer.dashed, width=layer.width,
             )  # fmt: skip
-            parts += _layer(sample, flat)
+            yield from _layer(sample, flat)
         else:
-            parts.append(_box(at + 3, middle - 5, 12, 10, layer))
-        parts.append(f'<text class="label" x="{at + 24:.0f}" y="{middle + 4}">{escape(layer.name)}</text>')
-        at += wide
-    return parts, row + 1 if parts else 0
+            yield _box(at + 3, middle - 5, 12, 10, layer)
+        yield f'<text class="label" x="{at + 24:.0f}" y="{middle + 4}">{escape(layer.name)}</text>'
 
 
 def _ticks(figure: Figure, frame: _Frame) -> Iterator[str]:
@@ -130,7 +114,7 @@ def _ticks(figure: Figure, frame: _Frame) -> Iterator[str]:
         yield f'<path class="grid" d="{"".join(grid)}"/>'
     yield from labels
     if figure.x.title:
-        middle, low = (frame.left + frame.right) / 2, figure.height - 6
+        middle, low = (frame.left + frame.right) / 2, height(figure) - 6
         yield f'<text class="axis" x="{middle:.0f}" y="{low}" {_CENTRED}>{escape(figure.x.title)}</text>'
     if figure.y.title:
         middle = (frame.top + frame.bottom) / 2

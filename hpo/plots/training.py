@@ -1,7 +1,8 @@
 """How a trial was trained: each metric epoch by epoch, on the training and on the validation part. Values in."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from hpo.plots.figure import COLORS, Axis, Figure, Points
 from hpo.scores import METRICS
@@ -9,9 +10,14 @@ from hpo.scores import METRICS
 Epochs = Sequence[Mapping[str, float | None]]
 """Of one fold: what each epoch ended with, as `curves.json` has it."""
 
+MOST_NAMED = 3  # folds that have colours, and entries in the legend, of their own
+PARTS = (("training", "grey"), ("validation", "blue"), ("kept", "orange"))  # with the colours that more folds share
+
 
 def curves(folds: Sequence[Epochs], *, key: str, of: str, best_epochs: Sequence[int] = ()) -> list[Figure]:
     """A figure for each metric that was measured, the loss first.
+
+    A few folds are told apart by their colours; more of them by what is said of each point.
 
     Args:
         folds: of a trial.
@@ -28,34 +34,57 @@ def curves(folds: Sequence[Epochs], *, key: str, of: str, best_epochs: Sequence[
 
 
 def _curve(folds: Sequence[Epochs], metric: str, key: str, of: str, best_epochs: Sequence[int]) -> Figure:
-    layers: list[Points] = []
-    for number, fold in enumerate(folds):
-        fold_name = f", fold {number}" if len(folds) > 1 else ""
-        color = COLORS[number % len(COLORS)]
-        for part, dashed in (("", True), ("val_", False)):
-            values = tuple(_number(epoch.get(f"{part}{metric}")) for epoch in fold)
-            if any(map(math.isfinite, values)):
-                name = ("validation" if part else "training") + fold_name
-                layers.append(_line(values, name, color, metric, dashed=dashed))
-        if number < len(best_epochs) and best_epochs[number] <= len(fold):
-            epoch = best_epochs[number]
-            value = _number(fold[epoch - 1].get(f"val_{metric}"))
-            if math.isfinite(value):
-                name = f"kept{fold_name}"
-                layers.append(
-                    Points((epoch,), (value,), name, color, size=11, hover=(f"epoch {epoch}, kept\n{value:.4f}",))
-                )
+    several, many = len(folds) > 1, len(folds) > MOST_NAMED
+    drawn = [
+        dict(_fold(fold, metric, f", fold {number}" if several else "", COLORS[number % len(COLORS)], best))
+        for number, (fold, best) in enumerate(zip(folds, [*best_epochs, *[None] * len(folds)], strict=False))
+    ]
+    layers = (
+        [_together([fold[part] for fold in drawn if part in fold], part, color) for part, color in PARTS]
+        if many
+        else [layer for fold in drawn for layer in fold.values()]
+    )
     epochs = max((len(fold) for fold in folds), default=0)
-    kept = f", of which {', '.join(map(str, best_epochs))} was kept" if best_epochs else ""
+    where = f" of {len(folds)} folds" if several else ""
+    verb = "was" if len(best_epochs) == 1 else "were"
+    kept = f", of which {', '.join(map(str, best_epochs))} {verb} kept" if best_epochs else ""
     return Figure(
         key=key,
         title=metric.replace("_", " "),
-        alt=f"{metric} of {of} on the training and the validation part over {epochs} epochs{kept}.",
+        alt=f"{metric} of {of} on the training and the validation part{where} over {epochs} epochs{kept}.",
         x=Axis("epoch"),
         y=Axis(metric.replace("_", " ")),
-        layers=tuple(layers),
+        layers=tuple(layer for layer in layers if layer.x),
         height=300,
         narrow=True,
+    )
+
+
+def _fold(fold: Epochs, metric: str, where: str, color: str, best: int | None) -> Iterator[tuple[str, Points]]:
+    """What is drawn of one fold, by `PARTS`."""
+    for part, prefix, dashed in (("training", "", True), ("validation", "val_", False)):
+        values = tuple(_number(epoch.get(f"{prefix}{metric}")) for epoch in fold)
+        if any(map(math.isfinite, values)):
+            yield part, _line(values, f"{part}{where}", color, metric, dashed=dashed)
+    if best is not None and best <= len(fold):
+        value = _number(fold[best - 1].get(f"val_{metric}"))
+        if math.isfinite(value):
+            said = (f"epoch {best}, kept{where}\n{value:.4f}",)
+            yield "kept", Points((float(best),), (value,), f"kept{where}", color, size=11, hover=said)
+
+
+def _together(layers: Sequence[Points], name: str, color: str) -> Points:
+    """The same part of all folds as one layer, with a gap behind each fold."""
+    first = layers[0] if layers else Points((), ())
+    return replace(
+        first,
+        x=tuple(x for layer in layers for x in (*layer.x, math.nan)),
+        y=tuple(y for layer in layers for y in (*layer.y, math.nan)),
+        hover=tuple(text for layer in layers for text in (*layer.hover, "")),
+        name=name,
+        color=color,
+        width=1.2,
+        size=6,
     )
 
 

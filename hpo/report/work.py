@@ -81,7 +81,7 @@ def timeline(found: Found) -> Figure | None:
             downwards=True,
         ),
         layers=layers,
-        height=110 + 26 * len(order) + 20 * (len(layers) > 3),
+        height=110 + 26 * len(order),
     )  # fmt: skip
 
 

@@ -2,10 +2,12 @@
 
 import json
 import math
+import re
 from xml.etree import ElementTree
 
 import pytest
 
+from hpo.dashboard.sheet import sheet
 from hpo.plots import Axis, Bars, Cells, Figure, Points, Words, focus, picture, plotly
 from hpo.plots.interactive import DAY
 from hpo.plots.scale import ticks
@@ -109,6 +111,54 @@ def test_curves_have_a_figure_for_each_metric() -> None:
     names = [layer.name for layer in figures[0].layers if isinstance(layer, Points)]
     assert names == ["training", "validation", "kept"]
     assert "2 was kept" in figures[0].alt
+
+
+@pytest.mark.parametrize("folds", [2, 5, 15])
+def test_the_curves_of_many_folds_are_readable(folds: int) -> None:
+    """Of a few folds each has its own entries in the legend; many share one for each part, and say which they are."""
+    (figure, *_) = curves(FOLDS * folds, key="c", of="trial 1", best_epochs=(2,) * folds)
+    layers = [layer for layer in figure.layers if isinstance(layer, Points)]
+    said = {text for layer in layers for text in layer.hover if text}
+    if folds > 3:
+        assert [layer.name for layer in layers] == ["training", "validation", "kept"]
+        assert "epoch 2, kept, fold 4\n1.5000" in said
+    else:
+        assert [layer.name for layer in layers[:3]] == ["training, fold 0", "validation, fold 0", "kept, fold 0"]
+    drawn = sum(math.isfinite(value) for layer in layers for value in layer.y)
+    assert drawn == folds * 5  # two epochs of each part, and the one that was kept
+    assert all(f"epoch 1, validation, fold {fold}\nloss 2.0000" in said for fold in range(folds))
+    assert f"of {folds} folds" in figure.alt
+    if folds > 3:  # a line does not run from one fold's end to the next one's beginning
+        (line,) = re.findall(r'class="line grey dashed[^>]* d="(?:M[^M"]*){3}([^"]*)"', picture(figure))
+        assert line.count("M") == folds - 3
+    assert plot_height(figure) > 180
+
+
+def plot_height(figure: Figure) -> float:
+    """Pixels of a picture between its axes; below zero where the plot stands on its head."""
+    found = re.search(r'class="grid" d="M[\d.]+ ([\d.]+)V([\d.-]+)', picture(figure))
+    assert found is not None
+    return float(found[2]) - float(found[1])
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+def test_a_long_legend_takes_nothing_from_the_plot(narrow: bool) -> None:
+    """The picture gets as much higher as the legend does, and so do the plot and a sheet with it."""
+
+    def named(n: int) -> Figure:
+        layers = tuple(Points((1.0, 2.0), (i, i + 1.0), f"a rather long name, {i}") for i in range(n))
+        return Figure("k", "t", "a", Axis("x"), Axis("y", low=0, high=50), layers, height=200, narrow=narrow)
+
+    few, many = named(2), named(40)
+    assert plot_height(many) == plot_height(few) > 100
+    low = max(float(y) for y in re.findall(r'class="label" x="[\d.]+" y="([\d.]+)"', picture(many)))
+    found = re.search(r'viewBox="0 0 \d+ (\d+)"', picture(many))
+    assert found is not None
+    high = int(found[1])
+    assert low < high
+    assert plotly(many)["layout"]["height"] == high > 300
+    assert f'height="{high}" class="picture"' in sheet([many])
+    assert int(re.findall(r'<svg [^>]*height="(\d+)"', sheet([many]))[0]) > high
 
 
 @pytest.mark.parametrize(
