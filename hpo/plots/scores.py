@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from hpo.plots.figure import Axis, Cells, Figure, Points
+from hpo.scores import METRICS
 
 Scores = Mapping[str, Mapping[str, float | None]]
 OF_CLASSES = (("recall", "blue", "circle"), ("precision", "orange", "square"), ("f1", "green", "cross"))
@@ -98,7 +99,7 @@ def by_group(scores: Scores, metric: str, *, key: str, of: str, mean: float | No
         mean: over all windows; None draws no line.
     """
     known = {name: _number(row.get(metric)) for name, row in scores.items()}
-    sign = 1.0 if metric == "loss" else -1.0
+    sign = 1.0 if METRICS[metric] == "minimize" else -1.0
     names = sorted(
         known, key=lambda name: (math.isnan(known[name]), sign * known[name] if known[name] == known[name] else 0)
     )

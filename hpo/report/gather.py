@@ -20,7 +20,8 @@ from hpo.evaluated import without_names
 from hpo.evaluation.flow import with_openings
 from hpo.formats import read_json
 from hpo.redact import scrub
-from hpo.search import params_of
+from hpo.scores import Direction
+from hpo.search import directions, params_of
 from hpo.space import Params
 from hpo.store import Evaluations, Status, Store, StudyRecord, TrialRecord, overview, ranked
 from hpo.trial import Cause
@@ -124,6 +125,16 @@ class Found:
     def metric(self) -> str:
         """The first one."""
         return self.record.definition.train.metric
+
+    @property
+    def direction(self) -> Direction:
+        """Whether more of the first metric is better."""
+        return directions([self.metric])[0]
+
+    @property
+    def sign(self) -> float:
+        """Of two trials that one is better whose value times it is larger."""
+        return 1.0 if self.direction == "maximize" else -1.0
 
     @property
     def winner(self) -> Tried | None:

@@ -9,7 +9,6 @@ from hpo.plots.scale import number
 from hpo.render import score
 from hpo.report.gather import Found, Tried
 from hpo.report.search import family_colors, kind, said, thinned
-from hpo.search import directions
 from hpo.space import Choice, Domain, Fixed, Float, Int, Scalar
 
 MOST_BARS = 15
@@ -117,7 +116,9 @@ def parallel(found: Found) -> Figure | None:
     names = [name for name in ordered(found) if any(name in one.searched for one in trials)][:MOST_AXES]
     if len(trials) < 3 or not names:
         return None
-    trials, left_out = thinned(trials, MOST_LINES)
+    rank = sorted(trials, key=lambda one: found.sign * one.value)
+    fifth_of = {one.number: (5 * place - 1) // len(rank) for place, one in enumerate(rank, 1)}
+    trials, left_out = thinned(found, trials, MOST_LINES)
     several = len(found.record.spaces) > 1
     axes = [*(["family"] if several else []), *names, found.metric]
     marks = Words((), (), ())
@@ -138,15 +139,13 @@ def parallel(found: Found) -> Figure | None:
             _word(v): scale.share(v, ends[0], ends[-1]) for v in _told(scale, [one.searched[name] for one in those])
         }
         marks = _marked(marks, position, told)
-    sign = 1.0 if directions([found.metric])[0] == "maximize" else -1.0
-    rank = sorted(trials, key=lambda one: sign * one.value)
     worth = sorted(one.value for one in trials)
     for one in trials:
         places[one.number][-1] = 0.5 if worth[0] == worth[-1] else (one.value - worth[0]) / (worth[-1] - worth[0])
     marks = _marked(marks, len(axes) - 1, {score(worth[0]): 0.0, score(worth[-1]): 1.0})
     layers = []
     for fifth, shade in enumerate(SHADES):
-        these = rank[len(rank) * fifth // 5 : len(rank) * (fifth + 1) // 5]
+        these = [one for one in trials if fifth_of[one.number] == fifth]
         x: list[float] = []
         y: list[float] = []
         numbers: list[int] = []
@@ -196,7 +195,7 @@ def _marked(marks: Words, position: int, places: dict[str, float]) -> Words:
 
 def slices(found: Found) -> list[Figure]:
     """A figure for each of the most important hyperparameters: its values against the score."""
-    low, high, _ = focus([one.value for one in found.trials if kind(one) != "no score"], directions([found.metric])[0])
+    low, high, _ = focus([one.value for one in found.trials if kind(one) != "no score"], found.direction)
     made = []
     for name in ordered(found)[:MOST_SLICES]:
         trials = [one for one in found.trials if name in one.searched and kind(one) != "no score"]
@@ -206,7 +205,7 @@ def slices(found: Found) -> list[Figure]:
 
 
 def _slice(found: Found, name: str, trials: list[Tried], ends: tuple[float | None, float | None]) -> Figure:
-    shown, left_out = thinned(trials, 600)
+    shown, left_out = thinned(found, trials, 600)
     scale, colors = _Scale(found, name), family_colors(found)
     layers = []
     for completed in (False, True):
@@ -224,8 +223,7 @@ def _slice(found: Found, name: str, trials: list[Tried], ends: tuple[float | Non
                 )
             )
     completed_trials = [one for one in trials if one.completed]
-    sign = 1.0 if directions([found.metric])[0] == "maximize" else -1.0
-    best = max(completed_trials, key=lambda one: sign * one.value, default=None)
+    best = max(completed_trials, key=lambda one: found.sign * one.value, default=None)
     at = "" if best is None else f" The best of them, trial {best.number}, has {name} {_word(best.searched[name])}."
     return Figure(
         key=f"slice-{''.join(c if c.isalnum() else '-' for c in name)}",

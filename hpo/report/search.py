@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from hpo.plots import COLORS, Axis, Figure, Points, focus
 from hpo.render import score, values
 from hpo.report.gather import Found, Tried
-from hpo.search import directions
 
 MOST_POINTS = 2000  # that a figure shows; of a longer study the best trials, and of the others every so many
 MOST_LINES = 150  # learning curves
@@ -16,22 +15,23 @@ HIGHLIGHTED = 5
 KINDS = (("completed", "blue", "circle"), ("pruned", "grey", "square"), ("no score", "red", "cross"))
 
 
-def thinned(trials: Sequence[Tried], most: int | None = None) -> tuple[list[Tried], str]:
+def thinned(found: Found, trials: Sequence[Tried], most: int | None = None) -> tuple[list[Tried], str]:
     """At most so many trials, by number, the best among them, and a sentence on what was left out, if anything.
 
     Args:
+        found: says which are better.
         trials: all of them.
         most: how many are shown; None means `MOST_POINTS`.
     """
     most = MOST_POINTS if most is None else most
     if len(trials) <= most:
         return list(trials), ""
-    completed = sorted((one for one in trials if one.completed), key=lambda one: one.value, reverse=True)
+    completed = sorted((one for one in trials if one.completed), key=lambda one: -found.sign * one.value)
     kept = {one.number for one in (*completed[: most // 4], *completed[-most // 20 :])}
     rest = [one for one in trials if one.number not in kept]
     kept |= {one.number for one in rest[:: math.ceil(len(rest) / (most - len(kept)))]}
-    found = [one for one in trials if one.number in kept]
-    return found, f"Shown are {len(found):,} of {len(trials):,} trials."
+    shown = [one for one in trials if one.number in kept]
+    return shown, f"Shown are {len(shown):,} of {len(trials):,} trials."
 
 
 def kind(one: Tried) -> str:
@@ -56,19 +56,21 @@ def said(*sentences: str) -> str:
 
 def history(found: Found) -> Figure:
     """Every trial's score by its number, and the best so far."""
-    maximize = directions([found.metric])[0] == "maximize"
+    sign = found.sign
     ended = [one for one in found.trials if one.record.cause is not None]
-    shown, left_out = thinned(ended)
-    low, high, outside = focus([one.value for one in ended], directions([found.metric])[0])
+    shown, left_out = thinned(found, ended)
+    low, high, outside = focus([one.value for one in ended], found.direction)
     best, line = math.nan, []
     for one in ended:
-        if one.completed and (math.isnan(best) or (one.value > best if maximize else one.value < best)):
+        if one.completed and not sign * one.value <= sign * best:  # the first one is no less than NaN
             best = one.value
             line.append((float(one.number), best))
     if line:
         line.append((float(found.trials[-1].number), best))
     bottom = [one for one in shown if kind(one) == "no score"]
-    floor = low if low is not None else min((one.value for one in ended if not math.isnan(one.value)), default=0.0)
+    edge = low if sign > 0 else high
+    worst = sign * min((sign * one.value for one in ended if not math.isnan(one.value)), default=0.0)
+    floor = worst if edge is None else edge
     layers = [
         *(_of(shown, name, color, mark) for name, color, mark in KINDS[:2]),
         Points(
@@ -118,19 +120,20 @@ def family_colors(found: Found) -> dict[str, str]:
 
 def by_family(found: Found) -> Figure:
     """The scores of each family, the best family first."""
-    sign = -1.0 if directions([found.metric])[0] == "maximize" else 1.0
-    worth = {
-        family: [one.value for one in trials if kind(one) != "no score"] for family, trials in found.families.items()
-    }
+    sign = found.sign
+    scored = [one for trials in found.families.values() for one in trials if kind(one) != "no score"]
+    shown, left_out = thinned(found, scored)
     done = {family: [one.value for one in trials if one.completed] for family, trials in found.families.items()}
-    order = sorted(worth, key=lambda family: min((sign * v for v in done[family]), default=math.inf))
-    low, high, outside = focus([v for found_ in worth.values() for v in found_], directions([found.metric])[0])
+    order = sorted(done, key=lambda family: -max((sign * v for v in done[family]), default=-math.inf))
+    low, high, outside = focus([one.value for one in scored], found.direction)
     layers = []
     for name, color, mark in KINDS[:2]:
         those = [
-            (one, place) for place, family in enumerate(order) for one in found.families[family] if kind(one) == name
+            (one, place)
+            for place, family in enumerate(order)
+            for one in shown
+            if one.family == family and kind(one) == name
         ]
-        those = those[:MOST_POINTS]
         layers.append(
             Points(
                 x=tuple(one.value for one, _ in those),
@@ -151,12 +154,12 @@ def by_family(found: Found) -> Figure:
         )
     )  # fmt: skip
     leader = order[0] if order and done[order[0]] else ""
-    told = f" {leader} has the best trial, {score(sign * min(sign * v for v in done[leader]))}." if leader else ""
+    told = f" {leader} has the best trial, {score(sign * max(sign * v for v in done[leader]))}." if leader else ""
     return Figure(
         key="families",
         title="Families",
         alt=f"{found.metric} of the trials of {len(order)} families.{told}",
-        note=said("Each point is a trial.", below(outside)),
+        note=said("Each point is a trial.", below(outside), left_out),
         x=Axis(found.metric, low=low, high=high),
         y=Axis(categories=tuple(order), downwards=True),
         layers=tuple(layer for layer in layers if layer.x),
@@ -169,9 +172,9 @@ def learning(found: Found) -> Figure | None:
     reported = [one for one in found.trials if len(one.reports) > 1]
     if not reported:
         return None
-    shown, left_out = thinned(reported, MOST_LINES)
+    shown, left_out = thinned(found, reported, MOST_LINES)
     leaders = [one for one in found.best[:HIGHLIGHTED] if len(one.reports) > 1]
-    low, high, _ = focus([v for one in shown for v in one.reports.values()], directions([found.metric])[0])
+    low, high, _ = focus([v for one in shown for v in one.reports.values()], found.direction)
     x: list[float] = []
     y: list[float] = []
     for one in shown:
@@ -206,8 +209,8 @@ def cost(found: Found) -> Figure | None:
     timed = [one for one in found.trials if one.seconds > 0 and not math.isnan(one.value)]
     if not timed:
         return None
-    shown, left_out = thinned(timed)
-    low, high, outside = focus([one.value for one in timed], directions([found.metric])[0])
+    shown, left_out = thinned(found, timed)
+    low, high, outside = focus([one.value for one in timed], found.direction)
     colors = family_colors(found)
     layers = []
     for family, color in colors.items():
@@ -239,7 +242,7 @@ def front(found: Found) -> Figure | None:
     trials = [one for one in found.trials if one.completed and one.record.values]
     if len(metrics) < 2 or not trials:
         return None
-    shown, left_out = thinned(trials)
+    shown, left_out = thinned(found, trials)
     on_it = {best.trial for best in found.status.front}
     winners = sorted((one for one in trials if one.number in on_it), key=lambda one: one.record.values or ())
     others = [one for one in shown if one.number not in on_it]

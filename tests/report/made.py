@@ -83,7 +83,7 @@ def fill(store: Store, record: StudyRecord, artifacts: Path, n: int) -> None:
     for number in range(waiting, waiting + n):
         family = str(rng.choice(list(record.spaces)))
         params = stored_params(Suggestion(family, sample(record.spaces[family], rng)), record.spaces)
-        result, reports = _result(number, params, rng)
+        result, reports = _result(number, params, rng, metrics[0])
         state, values = search.ending(result, metrics)
         begin, trial = BEGAN + 30.0 * (number // 2), number + 1_000_000
         times = {"datetime_start": datetime.fromtimestamp(begin)}  # noqa: DTZ006 - as Optuna notes it: in local time
@@ -125,10 +125,11 @@ def fill(store: Store, record: StudyRecord, artifacts: Path, n: int) -> None:
             connection.execute(insert(known.tables[name]), added)
 
 
-def _result(number: int, params: Params, rng: np.random.Generator) -> tuple[Result, list[float]]:
+def _result(number: int, params: Params, rng: np.random.Generator, metric: str) -> tuple[Result, list[float]]:
     rate = next(float(value) for name, value in params.items() if name.endswith("learning_rate"))
     value = 0.9 - 0.1 * abs(np.log10(rate) + 2.5) + rng.normal(0, 0.02)
     reports = [float(value - 0.5 * np.exp(-epoch)) for epoch in range(EPOCHS)]
+    right, reports = reports[-1], [1 - worth for worth in reports] if metric == "loss" else reports
     cause = OTHER_ENDS.get(number % 20, Cause.PRUNED if number % 3 == 2 else Cause.COMPLETED)
     reports = reports if cause is Cause.COMPLETED else reports[:4] if cause is Cause.PRUNED else []
     seconds = float(20 * rng.lognormal())
@@ -137,7 +138,7 @@ def _result(number: int, params: Params, rng: np.random.Generator) -> tuple[Resu
         cause=cause,
         value=reports[-1] if completed else None,
         detail="" if completed else f"Traceback\n  in {EVIL}\nValueError: {EVIL}",
-        metrics={"accuracy": reports[-1], "macro_f1": reports[-1] - 0.01} if completed else {},
+        metrics={"accuracy": right, "macro_f1": right - 0.01, "loss": 1 - right} if completed else {},
         parameters=int(rng.integers(1000, 90_000)),
         epochs=len(reports),
         best_epochs=(len(reports),) if completed else (),

@@ -12,8 +12,8 @@ import pytest
 
 from hpo import report
 from hpo import study as studies
-from hpo.plots import COLORS
-from hpo.report import Page, gather, page
+from hpo.plots import COLORS, Points
+from hpo.report import Page, gather, hyperparameters, page, search
 from hpo.settings import Times
 from hpo.space import Fixed, Space
 from hpo.store import Claims, Store
@@ -239,6 +239,50 @@ def test_a_long_study_is_thinned_and_says_so(store: Store, tmp_path: Path, monke
     text = written(store, tmp_path).words
     assert re.search(r"Shown are \d+ of 40 trials", text)
     assert "20 of 42 trials; hpo export s --format csv writes all." in text
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "loss", ["loss", "parameters"]], ids=str)
+def test_better_is_what_the_metric_says(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, metric: str | list[str]
+) -> None:
+    """Less is better of a loss: which of many trials are shown, where those without a score lie, who leads and is dark."""
+    for limit in ("search.MOST_POINTS", "hyperparameters.MOST_LINES"):
+        monkeypatch.setattr(f"hpo.report.{limit}", 60)
+    several = isinstance(metric, list)
+    changes = {"search": {"pruner": "none"}} if several else {}
+    fill(store, study(store, train={"metric": metric}, **changes), tmp_path, 200)
+    found = gather(store, "s", copies(tmp_path))
+    done = [one for one in found.trials if one.completed]
+    rank = [one.number for one in sorted(done, key=lambda one: one.value, reverse=metric == "accuracy")]
+    worst, best = found.trials[rank[-1]].value, found.trials[rank[0]].value
+
+    shown, said = search.thinned(found, done)
+    assert {*rank[:15]} <= {one.number for one in shown}
+    assert not {*rank[-15:]} <= {one.number for one in shown}
+    assert said == f"Shown are {len(shown)} of {len(done)} trials."
+
+    history = {layer.name: layer for layer in search.history(found).layers if isinstance(layer, Points)}
+    (floor,) = {*history["no score"].y}
+    low, high = search.history(found).ends("y")
+    assert abs(floor - worst) < abs(floor - best)
+    assert low <= floor <= high
+    assert history["best so far"].y[-1] == best
+    assert f"reached by trial {rank[0]}" in search.history(found).alt
+
+    families = search.by_family(found)
+    assert families.y.categories[0] == found.trials[rank[0]].family
+    assert f"has the best trial, {best:.4f}" in families.alt
+    drawn = [n for layer in families.layers if isinstance(layer, Points) for n in layer.trials]
+    assert len(drawn) <= 60
+    assert {*rank[:15]} <= {*drawn}
+
+    parallel = hyperparameters.parallel(found)
+    assert parallel is not None
+    fifths = [{*layer.trials} for layer in parallel.layers if isinstance(layer, Points)]
+    assert {*rank[:15]} <= fifths[-1] <= {*rank[: len(rank) // 5 + 1]}
+    assert fifths[0] <= {*rank[-len(rank) // 5 :]}
+    assert f"trial {rank[0]}, ends at {best:.4f}" in parallel.alt
+    assert any(f"trial {rank[0]}, has" in figure.alt for figure in hyperparameters.slices(found))
 
 
 def test_colors_are_told_from_their_ground() -> None:
