@@ -72,6 +72,9 @@ def _evaluated(found: Found, report: dict[str, Any]) -> Answer:
             f"{report['metric']} on validation, mean over {validation['n']} fresh seeds",
         )
         how, tone = f"Nothing here was scored on the test part: {report['why_no_test']}.", "weak"
+    elif test["mean"] is None:
+        number, what, tone = "", "", "weak"
+        how = f"The test part has no {report['metric']}, so there is no score that counts."
     else:
         interval = test["interval"]
         number, what = score(test["mean"]), f"{report['metric']} on the test part"
@@ -94,7 +97,8 @@ def _runner_up(report: dict[str, Any]) -> Iterator[Card]:
 
 def _baseline(report: dict[str, Any]) -> Iterator[Card]:
     for best in (report.get("against") or [])[:1]:
-        note = f"by {signed(best['difference'])}, {between(best['low'], best['high'])}"
+        lead = [] if best["difference"] is None else [f"by {signed(best['difference'])}"]
+        note = ", ".join([*lead, between(best["low"], best["high"])])
         label = f"against the best baseline, {best['name']}: {score(best['score'])}"
         yield Card(label, best["verdict"], note, TONES.get(best["verdict"], ""))
 

@@ -40,6 +40,7 @@ def promise(report: Report) -> Figure | None:
          f"mean and 95 % interval over {interval['over']} and seeds, n = {test['n']}")
     )  # fmt: skip
     colors = {"the search's best": "grey", "fresh seeds, validation": "blue", "fresh seeds, test part": "orange"}
+    told = {name: score(None if math.isnan(value) else value) for name, value, *_ in rows}
     layers = []
     for place, (name, value, low, high, how) in enumerate(rows):
         drawn = not math.isnan(low)
@@ -48,7 +49,7 @@ def promise(report: Report) -> Figure | None:
                 (value,), (float(place),), color=colors[name], size=11,
                 mark="square" if "test" in name else "circle",
                 low=(low,) if drawn else (), high=(high,) if drawn else (), along="x", width=3,
-                hover=(f"{name}: {score(value)}\n{how}",),
+                hover=(f"{name}: {told[name]}\n{how}",),
             )
         )  # fmt: skip
     values = [value for value in test["values"] if value is not None]
@@ -61,7 +62,7 @@ def promise(report: Report) -> Figure | None:
     return Figure(
         key="promise",
         title="What was promised, what came true",
-        alt=f"{metric}: " + "; ".join(f"{name} {score(value)}" for name, value, *_ in rows) + ".",
+        alt=f"{metric}: {'; '.join(f'{name} {value}' for name, value in told.items())}.",
         note="Bars: standard deviation over seeds on validation, 95 % interval on the test part. Ticks: single seeds.",
         x=Axis(metric),
         y=Axis(categories=tuple(name for name, *_ in rows), downwards=True),
@@ -128,6 +129,8 @@ def _verdict(report: Report) -> str:
     found = report["comparison"]
     if not found:
         return ""
+    if found["verdict"] == UNKNOWN:
+        return " Whether the first one is better than the second cannot be said."
     return f" The first one is {found['verdict']} {'than' if found['verdict'] == BETTER else 'from'} the second."
 
 

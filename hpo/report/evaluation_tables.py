@@ -6,7 +6,7 @@ from typing import Any
 
 from hpo.evaluation.words import between, plus_minus, trial_name
 from hpo.render import settings, signed
-from hpo.report.table import Cell, Table, cells, count_cell, score_cell, seconds_cell
+from hpo.report.table import UNKNOWN, Cell, Table, cells, count_cell, known, score_cell, seconds_cell
 
 
 def evaluated(report: Mapping[str, Any]) -> Iterator[Table]:
@@ -50,7 +50,7 @@ def _baseline(row: Mapping[str, Any], lead: Mapping[str, Any] | None, names: Seq
     name = Cell(row["name"])
     if lead is None:
         return (name, *cells(*("-" for _ in names)), *cells("", f"left out: {row['left_out']}", ""))
-    ahead = Cell(signed(lead["difference"]), lead["difference"])
+    ahead = Cell(signed(lead["difference"]), lead["difference"] if known(lead["difference"]) else UNKNOWN)
     verdict = Cell(f"{lead['verdict']}, {between(lead['low'], lead['high'])}")
     seconds = seconds_cell(math.nan if row["seconds"] is None else row["seconds"])
     return (name, *(score_cell(row[each]) for each in names), ahead, verdict, seconds)
@@ -94,4 +94,5 @@ def scores(report: Mapping[str, Any]) -> Iterator[Table]:
 
 
 def _mean(found: Mapping[str, Any]) -> Cell:
-    return Cell(plus_minus(found["mean"], found["sd"]).replace("+-", "±"), found["mean"])
+    text = plus_minus(found["mean"], found["sd"]).replace("+-", "±")
+    return Cell(text, found["mean"] if known(found["mean"]) else UNKNOWN)

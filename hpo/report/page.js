@@ -87,7 +87,8 @@ function sortable(table) {
       const down = head.getAttribute("aria-sort") !== "descending" && head.classList.contains("number");
       const falling = down || head.getAttribute("aria-sort") === "ascending";
       const order = (a, b) => (typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b)));
-      const rows = [...body.rows].sort((a, b) => order(key(a), key(b)) * (falling ? -1 : 1));
+      const unknown = (a, b) => Number.isNaN(key(a)) - Number.isNaN(key(b)); // those come last either way
+      const rows = [...body.rows].sort((a, b) => unknown(a, b) || order(key(a), key(b)) * (falling ? -1 : 1));
       [...table.tHead.rows[0].cells].forEach((other) => other.removeAttribute("aria-sort"));
       head.setAttribute("aria-sort", falling ? "descending" : "ascending");
       body.append(...rows);

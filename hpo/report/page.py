@@ -7,6 +7,7 @@ two scripts whose hashes it names may run. plotly.js is packed with gzip: as it 
 import base64
 import gzip
 import hashlib
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from markupsafe import Markup
 
 from hpo.formats import to_toml
 from hpo.plots import Figure, picture, plotly
-from hpo.render import state
+from hpo.render import score, state
 from hpo.report.answer import answer
 from hpo.report.gather import Found
 from hpo.report.sections import sections
@@ -111,7 +112,10 @@ def _data(found: Found, figures: list[Figure]) -> dict[str, Any]:
     texts = {}
     for number in sorted(used):
         one = found.trials[number]
-        lines = [f"trial {number}, {one.cause}", f"{found.metric} {one.value:.4f}"]
+        lines = [
+            f"trial {number}, {one.cause}",
+            f"{found.metric} {score(None if math.isnan(one.value) else one.value)}",
+        ]
         lines += [one.family] if several and one.family else []
         lines += [f"{name} {value}" for name, value in list(one.searched.items())[:10]]
         texts[number] = "<br>".join(map(escape, lines))

@@ -2,10 +2,11 @@
 
 import math
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from hpo.render import duration, score
 
-UNKNOWN = -1e300  # what is not known is sorted by it: behind all numbers
+UNKNOWN = math.nan  # what is not known is sorted by it: behind all numbers, whichever way they are sorted
 
 
 @dataclass(frozen=True)
@@ -45,18 +46,21 @@ def cells(*texts: str) -> tuple[Cell, ...]:
     return tuple(Cell(text) for text in texts)
 
 
+def known(value: float | None) -> TypeGuard[float]:
+    """Whether it is a number."""
+    return value is not None and math.isfinite(value)
+
+
 def score_cell(value: float | None) -> Cell:
     """A score with four decimals."""
-    known = value is not None and math.isfinite(value)
-    return Cell(score(value if known else None), value if known else UNKNOWN)
+    return Cell(score(value), value) if known(value) else Cell(score(None), UNKNOWN)
 
 
 def count_cell(value: float | None) -> Cell:
     """A whole number."""
-    known = value is not None and math.isfinite(value)
-    return Cell(f"{value:,.0f}" if known else "-", value if known else UNKNOWN)
+    return Cell(f"{value:,.0f}", value) if known(value) else Cell("-", UNKNOWN)
 
 
 def seconds_cell(value: float) -> Cell:
     """A span of time; NaN is not known."""
-    return Cell("-", UNKNOWN) if math.isnan(value) else Cell(duration(value), value)
+    return Cell(duration(value), value) if known(value) else Cell("-", UNKNOWN)

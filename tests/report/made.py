@@ -14,7 +14,10 @@ from sqlalchemy import MetaData, insert
 
 from hpo import search
 from hpo.curves import CURVES, REPORT
-from hpo.formats import to_json
+from hpo.evaluation import report as reporting
+from hpo.evaluation.baselines import MAJORITY
+from hpo.evaluation.look import Seen
+from hpo.formats import finite, to_json
 from hpo.search import Suggestion, stored_params
 from hpo.space import Choice, Fixed, Float, Int, Params, Space, sample
 from hpo.store import DataRecord, Evaluations, Plan, Store, StudyRecord, open_once
@@ -191,9 +194,38 @@ def evaluate(store: Store, record: StudyRecord, *, ours: float = 0.95, best: flo
     found = store.status(record.name).best
     evaluations = Evaluations(store, record)
     begun = evaluations.begin(Plan(top=2, seeds=(1, 2, 3), configurations=()))
-    report = made_report(ours, best, **changes)
+    whole = made_report(ours, best, record.definition.train.metric)
+    report = whole | changes
+    report["test"] = whole["test"] | report["test"]  # its hash and its openings
     for configuration, trial in zip(report["configurations"], (found.trial if found else 0, 1), strict=True):
         configuration |= {"trial": trial, "searched": found.params if found else {}}
     report |= {"study": record.name, "seeds": [1, 2, 3], "winner": "w"}
     evaluations.finish(begun.number, report)
     open_once(store, report["test"]["sha256"], study=record.name, purpose="p", who="me@here", again=False)
+
+
+def undecided(lacking: str, metric: str) -> Any:
+    """What an evaluation says of a test part that decides nothing, as changes for `evaluate`.
+
+    Args:
+        lacking: "score" for a test part of one class, which has no AUROC, "interval" for one of four people who all
+            say the same.
+        metric: of the study.
+    """
+    n = 20
+    y = np.zeros(n, np.int64) if lacking == "score" else np.tile(np.array([0, 1], np.int64), n // 2)
+    half = np.tile(np.array([0.6, 0.4], np.float32), (n, 1))
+    seen = Seen(
+        y=y, groups=None if lacking == "score" else np.arange(n) // 2 % 4, models=[np.eye(2, dtype=np.float32)[y]] * 3,
+        baselines={MAJORITY: half, "MiniRocket": half}, left_out={}, seconds={},
+    )  # fmt: skip
+    found = reporting.tested(seen, metric, ["rest", "move"])
+    rows = [{"seed": i, "validation": 0.9, "epochs": 4, "test": v} for i, v in enumerate(found["test"]["values"], 1)]
+    return finite(
+        {
+            **found,
+            "per_seed": rows,
+            "optimism": reporting.optimism(0.95, 0.9, 8, found["test"], metric),
+            "comparison": {"n": 3, "mean": 0.1, "low": None, "high": None, "verdict": "cannot be said"},
+        }
+    )

@@ -13,13 +13,13 @@ import pytest
 from hpo import report
 from hpo import study as studies
 from hpo.plots import COLORS, Points
-from hpo.report import Page, gather, hyperparameters, page, search
+from hpo.report import Page, gather, hyperparameters, page, search, tables
 from hpo.settings import Times
 from hpo.space import Fixed, Space
 from hpo.store import Claims, Store
 from hpo.trial import Cause, Epoch, Result
 from tests.cli.run import call
-from tests.report.made import EVIL, evaluate, fill, study
+from tests.report.made import EVIL, evaluate, fill, study, undecided
 from tests.support import SPACES, claimed, completed, copies, definition, open_store, record
 
 
@@ -245,12 +245,11 @@ def test_a_long_study_is_thinned_and_says_so(store: Store, tmp_path: Path, monke
 def test_better_is_what_the_metric_says(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, metric: str | list[str]
 ) -> None:
-    """Less is better of a loss: which of many trials are shown, where those without a score lie, who leads and is dark."""
+    """Less is better of a loss: which trials are shown, where those without a score lie, who leads, who is dark."""
     for limit in ("search.MOST_POINTS", "hyperparameters.MOST_LINES"):
         monkeypatch.setattr(f"hpo.report.{limit}", 60)
-    several = isinstance(metric, list)
-    changes = {"search": {"pruner": "none"}} if several else {}
-    fill(store, study(store, train={"metric": metric}, **changes), tmp_path, 200)
+    pruner = "none" if isinstance(metric, list) else "median"
+    fill(store, study(store, train={"metric": metric}, search={"pruner": pruner}), tmp_path, 200)
     found = gather(store, "s", copies(tmp_path))
     done = [one for one in found.trials if one.completed]
     rank = [one.number for one in sorted(done, key=lambda one: one.value, reverse=metric == "accuracy")]
@@ -283,6 +282,52 @@ def test_better_is_what_the_metric_says(
     assert fifths[0] <= {*rank[-len(rank) // 5 :]}
     assert f"trial {rank[0]}, ends at {best:.4f}" in parallel.alt
     assert any(f"trial {rank[0]}, has" in figure.alt for figure in hyperparameters.slices(found))
+
+
+@pytest.mark.parametrize("lacking", ["score", "interval"])
+def test_what_an_evaluation_cannot_say(store: Store, tmp_path: Path, lacking: str) -> None:
+    """A test part without a score, or without an interval: the report is written, says so, and holds no NaN."""
+    metric = "auroc" if lacking == "score" else "accuracy"
+    record = study(store, train={"metric": metric})
+    fill(store, record, tmp_path, 20)
+    evaluate(store, record, **undecided(lacking, metric))
+    places = ["--storage", store.url, "--artifacts", str(tmp_path)]
+    run = call("report", "s", "-o", tmp_path / "r.html", *places, *(["--static"] if lacking == "interval" else []))
+    assert run.code == 0, run.err
+    html = (tmp_path / "r.html").read_text()
+    shown = Elements(html)
+    answer = shown.words[: shown.words.index("What came out")]
+    words = {
+        "score": "The test part has no auroc, so there is no score that counts.",
+        "interval": "1.0000 accuracy on the test part no interval, over 4 groups and 3 seeds",
+    }
+    assert words[lacking] in answer
+    assert re.search("against the best baseline, [^:]*: (-|0.5000) cannot be said (by .0.5000, )?no interval", answer)
+    assert "Whether the first one is better than the second cannot be said." in html
+    drawn = re.search('<script type="application/json" id="figures">(.*?)</script>', html, re.S)
+    assert (drawn is None) == (lacking == "interval")
+    for text in (shown.words, *re.findall("<title[^>]*>([^<]*)", html), drawn[1] if drawn else ""):
+        assert not re.search(r"\b(nan|NaN|None|inf|Infinity)\b", text)
+
+
+def test_the_split_is_told_by_what_has_an_effect(store: Store, tmp_path: Path) -> None:
+    """Where the data say who is held out, there is no share to name, and chance decides the stopping part only."""
+    kinds: list[tuple[dict[str, Any], int, str]] = [
+        ({"by": "group", "validation": 0.3}, 1, "by group, 30% held out, seed 0"),
+        (
+            {"by": "group", "repeats": 3, "stopping": 0.1},
+            3,
+            "by group, 20% held out 3 times, seed 0, stopping part 10%",
+        ),
+        ({"by": "stratified", "folds": 5, "repeats": 2}, 10, "by stratified, 10 folds, seed 0"),
+        ({"by": "predefined"}, 1, "by predefined, 1 fold"),
+        ({"by": "predefined", "stopping": 0.1, "seed": 4}, 2, "by predefined, 2 folds, seed 4, stopping part 10%"),
+    ]
+    for number, (split, folds, words) in enumerate(kinds):
+        name, data = f"s{number}", record().model_copy(update={"folds": folds})
+        store.create(definition(name, split=split), spaces=SPACES, data=data, versions={})
+        rows = tables.asked(gather(store, name, copies(tmp_path))).rows
+        assert [row[1].text for row in rows if row[0].text == "split"] == [words]
 
 
 def test_colors_are_told_from_their_ground() -> None:
