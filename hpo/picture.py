@@ -22,6 +22,7 @@ LETTERS = "_.-=+*#@"  # where a terminal has no blocks
 SPARKS = 16  # values that a sparkline has at most
 NARROW, NARROWEST = 110, 80  # columns below which a row has no settings, and below which it has no curve either
 SILENT_SECONDS = 3600.0  # after which nobody waits for a worker that said nothing any more
+YEAR_SECONDS = 365 * 86400.0  # beyond which a forecast names no day
 UNITS = {"trials": "", "hours": " h", "gpu_hours": " h of slots"}
 
 
@@ -59,6 +60,8 @@ def forecast_words(status: Status) -> str:
     found = forecast(status)
     if found is None:
         return ""
+    if found.seconds > YEAR_SECONDS:
+        return f"more than a year left ({found.limit})"
     at = datetime.fromtimestamp(status.at + found.seconds, UTC).astimezone()
     day = "" if found.seconds < 12 * 3600 else at.strftime(" on %d %b")
     return f"about {duration(found.seconds)} left, until {at:%H:%M}{day} ({found.limit})"

@@ -108,6 +108,15 @@ def test_the_forecast_is_the_limit_that_comes_first(uses: dict[str, Use], second
     assert (round(found.seconds), found.limit) == (seconds, limit)
 
 
+@pytest.mark.parametrize(
+    ("hours", "words"), [(24.0 * 365, "about 8759 h 30 min left, until "), (1e9, "more than a year left (hours)")]
+)
+def test_a_budget_that_nobody_can_use_up(hours: float, words: str) -> None:
+    """A limit beyond all calendars is no reason to show nothing."""
+    budget = {**BUSY.budget, "trials": Use(used=3, limit=None), "hours": Use(used=0.5, limit=hours)}
+    assert f"\n{words}" in drawn(BUSY.model_copy(update={"budget": budget}))
+
+
 def test_no_forecast_where_nobody_works() -> None:
     """Nor before a trial ended, where only their number is limited."""
     assert forecast(BUSY.model_copy(update={"workers": ()})) is None
