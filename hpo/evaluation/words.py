@@ -112,8 +112,8 @@ def _openings(report: Report) -> Iterator[str]:
         yield "The test part was opened once, for this."
         return
     yield (
-        f"The test part was opened {_times(len(opened))}: {_looks(opened)}. Whoever has seen its scores before may have "
-        "chosen by them, so these figures are less honest than those of a first look."
+        f"The test part was opened {_times(len(opened))}: {_looks(opened)}. Whoever has seen its scores before may "
+        "have chosen by them, so these figures are less honest than those of a first look."
     )
 
 

@@ -166,7 +166,7 @@ def test_a_look_without_scores_is_not_denied() -> None:
 
 
 def test_the_promise_is_the_searchs_best() -> None:
-    """Also where another configuration won over fresh seeds; a report of an older hpo knows the winner's value alone."""
+    """Also where another configuration won over fresh seeds; an older hpo's report knows the winner's value alone."""
     found = report(0.9, 0.9)
     assert "the search had promised 0.9500, " in said(found)
     promised = found | {"optimism": found["optimism"] | {"promised": 0.99}}
