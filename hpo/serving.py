@@ -52,7 +52,11 @@ class Server:
         # else the bytes choose: onnxruntime has a format of its own, into which `hpo.bundle.graph` does not look
         options.add_session_config_entry("session.load_model_format", "ONNX")
         try:
-            self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+            self._session = onnxruntime.InferenceSession(
+                content, options, providers=["CPUExecutionProvider"],
+                enable_fallback=0,  # else a failure is printed on stdout
+                read_config_from_model=0,  # else the model may set options, if a variable says so
+            )  # fmt: skip
             self._check("input", self._session.get_inputs(), list(window))
             self._check("output", self._session.get_outputs(), [classes])
             self._input = self._session.get_inputs()[0].name

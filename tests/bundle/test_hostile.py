@@ -102,9 +102,11 @@ def long_tags(path: Path) -> Path:
     return sealed(path, {"model.onnx": contents()["model.onnx"] + field(7, field(5, tensor))})
 
 
-def no_text(path: Path) -> Path:
-    """A model whose input has a name that is no UTF-8."""
-    return sealed(path, {"model.onnx": contents()["model.onnx"].replace(b"window", b"\xff\xfendow")})
+def no_text(name: bytes) -> Make:
+    """A model in which this name is no UTF-8."""
+    content = contents()["model.onnx"]
+    assert name in content
+    return lambda path: sealed(path, {"model.onnx": content.replace(name, b"\xff\xfe" + name[2:])})
 
 
 def hidden(model: onnx.ModelProto) -> None:
@@ -262,7 +264,8 @@ ROWS: dict[str, tuple[str, Make]] = {
     "functions": ("model.onnx brings functions of its own", edited(functions)),
     "training": ("model.onnx holds steps of a training", edited(training)),
     "no ONNX": ("model.onnx is not an ONNX model", lambda path: sealed(path, {"model.onnx": b"\xff" * 99})),
-    "input that is no text": ("model.onnx cannot be loaded: .*codec can't decode", no_text),
+    "input that is no text": ("model.onnx cannot be loaded: .*codec can't decode", no_text(b"window")),
+    "operator that is no text": ("model.onnx cannot be loaded: .*codec can't decode", no_text(b"MatMul")),
     "onnxruntime's own format": ("model.onnx cannot be loaded", ort_format),
     "other shape": ("model.onnx: its input is .*17.* its manifest says", edited(reshaped)),
     "Lambda layer": (
