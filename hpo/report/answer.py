@@ -99,17 +99,20 @@ def _baseline(report: dict[str, Any]) -> Iterator[Card]:
     for best in (report.get("against") or [])[:1]:
         lead = [] if best["difference"] is None else [f"by {signed(best['difference'])}"]
         note = ", ".join([*lead, between(best["low"], best["high"])])
-        label = f"against the best baseline, {best['name']}: {score(best['score'])}"
+        metric = "" if best["metric"] == report["metric"] else f"{best['metric']} "
+        label = f"against the best baseline, {best['name']}: {metric}{score(best['score'])}"
         yield Card(label, best["verdict"], note, TONES.get(best["verdict"], ""))
 
 
 def _optimism(report: dict[str, Any]) -> Iterator[Card]:
     found = report.get("optimism")
-    if not found:
+    if not found or found["validation"] is None:
         return
-    if found["validation"] is None:
-        return
-    note = "more than chance explains" if found["beyond"] else "chance explains it"
+    chance = found.get("chance")  # older reports have none
+    if chance is None:
+        note = "whether chance explains it cannot be said"
+    else:
+        note = "more than chance explains" if abs(found["validation"]) > chance else "chance explains it"
     yield Card("validation was", off(found["validation"]), note, "bad" if found["beyond"] else "")
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -14,6 +14,7 @@ from hpo import report
 from hpo import study as studies
 from hpo.plots import COLORS, Points
 from hpo.report import Page, gather, hyperparameters, page, search, tables
+from hpo.report.answer import answer
 from hpo.settings import Times
 from hpo.space import Fixed, Space
 from hpo.store import Claims, Store
@@ -91,14 +92,14 @@ def written(store: Store, artifacts: Path, **options: bool) -> Elements:
 def test_the_first_screen_is_the_answer(evaluated: Evaluated) -> None:
     """Of an evaluated study: the test score with its interval, the winner, the verdicts, the sentences."""
     text = evaluated.shown.words
-    answer = text[: text.index("What came out")]
+    first = text[: text.index("What came out")]
     best = evaluated.store.status("s").best
     assert best is not None
-    assert "accuracy on the test part 95 % interval" in answer
-    assert f"winner trial {best.trial}, lstm validation 0.9000 ± 0.0100 over 3 fresh seeds" in answer
-    assert re.search(r"against the best baseline, MiniRocket: 0.\d{4} better by \+0.\d{4}, 95.% interval", answer)
-    assert "the test part was opened once" in answer
-    assert "The test part was opened once, for this." in answer
+    assert "accuracy on the test part 95 % interval" in first
+    assert f"winner trial {best.trial}, lstm validation 0.9000 ± 0.0100 over 3 fresh seeds" in first
+    assert re.search(r"against the best baseline, MiniRocket: 0.\d{4} better by \+0.\d{4}, 95.% interval", first)
+    assert "the test part was opened once" in first
+    assert "The test part was opened once, for this." in first
     for title in ("What it gets right and wrong", "Class by class", "Group by group", "Confusion matrix", "History"):
         assert title in text
 
@@ -284,6 +285,34 @@ def test_better_is_what_the_metric_says(
     assert any(f"trial {rank[0]}, has" in figure.alt for figure in hyperparameters.slices(found))
 
 
+@pytest.mark.parametrize(
+    ("off", "words", "tone"),
+    [
+        (0.01, "chance explains it", ""),
+        (-0.01, "chance explains it", ""),
+        (0.3, "more than chance explains", "bad"),
+        (-0.3, "more than chance explains", ""),
+    ],
+)
+def test_chance_explains_what_is_within_it(evaluated: Evaluated, off: float, words: str, tone: str) -> None:
+    """Whichever way validation was off; a warning is only what was too good."""
+    found = gather(evaluated.store, "s", copies(evaluated.artifacts))
+    assert found.evaluation is not None
+    optimism = {"search": 0.1, "validation": off, "chance": 0.05, "beyond": off > 0.05}
+    said = answer(replace(found, evaluation=found.evaluation | {"optimism": optimism}))
+    assert [(card.note, card.tone) for card in said.cards if card.label == "validation was"] == [(words, tone)]
+
+
+def test_a_baselines_score_is_told_with_its_metric(evaluated: Evaluated) -> None:
+    """Where it is another one than the study's: beside a loss, an accuracy could be taken for one."""
+    found = gather(evaluated.store, "s", copies(evaluated.artifacts))
+    assert found.evaluation is not None
+    score = found.evaluation["against"][0]["score"]
+    for metric, words in (("accuracy", ""), ("loss", "accuracy ")):
+        labels = [card.label for card in answer(replace(found, evaluation=found.evaluation | {"metric": metric})).cards]
+        assert f"against the best baseline, MiniRocket: {words}{score:.4f}" in labels
+
+
 @pytest.mark.parametrize("lacking", ["score", "interval"])
 def test_what_an_evaluation_cannot_say(store: Store, tmp_path: Path, lacking: str) -> None:
     """A test part without a score, or without an interval: the report is written, says so, and holds no NaN."""
@@ -296,13 +325,14 @@ def test_what_an_evaluation_cannot_say(store: Store, tmp_path: Path, lacking: st
     assert run.code == 0, run.err
     html = (tmp_path / "r.html").read_text()
     shown = Elements(html)
-    answer = shown.words[: shown.words.index("What came out")]
+    first = shown.words[: shown.words.index("What came out")]
     words = {
         "score": "The test part has no auroc, so there is no score that counts.",
         "interval": "1.0000 accuracy on the test part no interval, over 4 groups and 3 seeds",
     }
-    assert words[lacking] in answer
-    assert re.search("against the best baseline, [^:]*: (-|0.5000) cannot be said (by .0.5000, )?no interval", answer)
+    assert words[lacking] in first
+    assert re.search("against the best baseline, [^:]*: (-|0.5000) cannot be said (by .0.5000, )?no interval", first)
+    assert ("whether chance explains it cannot be said" in first) == (lacking == "interval")
     assert "Whether the first one is better than the second cannot be said." in html
     drawn = re.search('<script type="application/json" id="figures">(.*?)</script>', html, re.S)
     assert (drawn is None) == (lacking == "interval")
