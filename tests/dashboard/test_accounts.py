@@ -113,6 +113,15 @@ def test_a_changed_users_file_counts_at_once(tmp_path: Path) -> None:
     assert found.check("anna", USERS["anna"]) is None
 
 
+def test_another_password_ends_sessions(place: Place) -> None:
+    """Whoever has an old session of that user has to log in anew; other users' sessions go on."""
+    anna, vera, file = place.client("anna"), place.client("vera"), place.folder / "users"
+    before = file.read_text()
+    file.write_text(before.replace(before.splitlines()[0], f"anna:editor:{hash_password('a new password')}"))
+    assert (anna.get("/api/studies").status, vera.get("/api/studies").status) == (401, 200)
+    assert anna.log_in("anna", "a new password").status == 303
+
+
 def test_tokens() -> None:
     """A token is a login called "token", and a header for programs; a short one is refused."""
     found = Accounts(None, TOKEN, "editor")
