@@ -67,7 +67,7 @@ class House:
 
     def look(self, request: Request) -> Answer:
         """What Optuna Dashboard shows."""
-        answer = call(self._reading, request.holding(b"").environ)
+        answer = self._asked(request.holding(b"").environ)
         if request.path.startswith("/static/"):
             # the same for everybody, and asked for again after a change alone
             return Answer(answer.status, answer.body, (*answer.headers, ("Cache-Control", "private, no-cache")))
@@ -86,11 +86,15 @@ class House:
         """The list as Optuna Dashboard says it, whoever asks for it."""
         environ: Environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/api/studies", "QUERY_STRING": ""}
         setup_testing_defaults(environ)
+        return whole(self._asked(environ))
+
+    def _asked(self, environ: Environ) -> Answer:
+        """What Optuna Dashboard answers who looks; its own words for a failure help nobody."""
         answer = call(self._reading, environ)
-        content = whole(answer)
-        if answer.status != 200:
+        if answer.status >= 500:
+            whole(answer)
             raise Refused(503, "the database is away, or cannot be read by the address that this dashboard has")
-        return content
+        return answer
 
     def study(self, request: Request) -> Answer:
         """A study with its trials, in Optuna Dashboard's words and ours."""

@@ -2,6 +2,9 @@
 
 Optuna Dashboard serialises all trials for each page that is opened. Trials that have ended stay as they are, so here
 each is made once, and what is asked of Optuna Dashboard are those behind them.
+
+An open page asks for a trial until it has ended, and never again. Our records are read at other moments than Optuna's,
+and a trial's files come after its end: until both are there, a trial that has just ended counts as running.
 """
 
 import contextlib
@@ -18,12 +21,14 @@ from hpo.dashboard import figures, files, notes
 from hpo.dashboard.wire import App, Refused, Request, call, whole
 from hpo.errors import StorageError
 from hpo.evaluated import evaluated
+from hpo.spool import LOG
 from hpo.store import Evaluations, Store, StudyRecord, TrialRecord
 from hpo.trial import Cause
 
 FRESH_SECONDS = 2.0  # for which our records are not read again
 SHARE = 10.0  # or for so many times as long as that took: looking takes a small part of one core
-FILES_SECONDS = 3600.0  # after the end of a trial within which further files of it may come
+SOON_SECONDS = 60.0  # after the end of a trial within which its files nearly always come, if it left any
+FILES_SECONDS = 3600.0  # within which they are looked for: their store may be away
 _NOTE_VERSION = ":note_ver"  # how Optuna Dashboard's attributes end that count the changes of a note
 COLUMNS = ("epochs", "memory MiB")  # what our records add to the attributes of a trial
 
@@ -54,11 +59,15 @@ class View:
         self._lock = threading.Lock()
         self._read_again = clock()
         self._trials: list[TrialRecord] = []
+        self._at = 0.0  # when they were read, by the database's clock
+        self._unexplained: set[int] = set()  # trials that have ended for Optuna, without a cause in our records
+        self._causeless: set[int] = set()  # those that had none either when our records were read after that
         self._note = ""
         self._plots: list[Json] = []
         self._attributes: Json = {}
         self._said: tuple[Json, bytes] | None = None  # with these attributes, once all trials had ended
         self._ended: list[bytes] = []  # by number, from 0 without a gap
+        self._late: list[int] = []  # those of them whose files have not come yet, by number
 
     def json(self, request: Request, after: int) -> bytes:
         """The study with its trials from number `after` on, in Optuna Dashboard's words."""
@@ -68,10 +77,11 @@ class View:
             found = self._ask(request)
             open_ = [self._trial(trial) for trial in found.pop("trials")]
             while open_ and self._is_final(open_[0]):
-                self._ended.append(json.dumps(open_.pop(0)).encode())
+                self._keep(open_.pop(0))
+            self._unexplained = {trial["number"] for trial in open_ if _over(trial) and not self._has_cause(trial)}
             trials = [
                 *self._ended[after:],
-                *(json.dumps(trial).encode() for trial in open_ if trial["number"] >= after),
+                *(json.dumps(self._told(trial)).encode() for trial in open_ if trial["number"] >= after),
             ]
             found["best_trials"] = [self._trial(trial) for trial in found["best_trials"]]
             found["union_user_attrs"] += [{"key": name, "sortable": True} for name in COLUMNS]
@@ -86,7 +96,9 @@ class View:
         store, name = self._store, self._record.name
         record = self._record = store.study(name)
         status, _ = store.look(name)  # at once says so if the database is away
-        self._trials = store.trials(name)
+        self._trials, self._at = store.trials(name), status.at
+        # Our record has the cause before Optuna hears of an end: these were ended by somebody else.
+        self._causeless = {n for n in self._unexplained if n < len(self._trials) and self._trials[n].cause is None}
         self._note = notes.of_study(status, record, evaluated(store, record))
         self._plots = figures.of_study(record, self._trials, Evaluations(store, record).latest())
         if self._copies.artifacts.root is None:
@@ -94,7 +106,8 @@ class View:
                 self._stored = files.stored(self._copies.artifacts.entries(name))
         attributes = store.rdb.get_study_system_attrs(record.study_id)
         if _note_versions(attributes) != _note_versions(self._attributes):  # somebody wrote a note
-            self._ended = []
+            self._keep_only(0)
+        self._look_for_files()
         self._attributes = attributes | store.rdb.get_study_user_attrs(record.study_id)
         now = self._clock()
         self._read_again = now + max(FRESH_SECONDS, SHARE * (now - began))
@@ -119,14 +132,48 @@ class View:
         return content
 
     def _is_final(self, trial: Json) -> bool:
-        """Whether a trial stays as it is, for Optuna and in our records."""
+        """Whether a trial stays as it is, for Optuna and in our records, as far as one can know."""
+        return trial["number"] == len(self._ended) and _over(trial) and self._is_whole(trial)
+
+    def _told(self, trial: Json) -> Json:
+        """A trial as pages are told of it: running until everything is there that they would not ask for again."""
+        if not _over(trial) or self._is_whole(trial) or trial["number"] in self._causeless:
+            return trial
+        return trial | {"state": "Running"}
+
+    def _is_whole(self, trial: Json) -> bool:
+        """Whether our record knows a trial's end, and its files are there or had their time to come."""
         ours = self._ours(trial)
-        if trial["number"] != len(self._ended) or ours is None or ours.cause is None or not _over(trial):
+        if ours is None or ours.cause is None:
             return False
-        # its last files come after its end
-        long_ago = ours.finished_at is None or time.time() - ours.finished_at > FILES_SECONDS
-        last = REPORT if ours.cause is Cause.COMPLETED else CURVES
-        return long_ago or last in (artifact["filename"] for artifact in trial["artifacts"])
+        names = [artifact["filename"] for artifact in trial["artifacts"]]
+        return _last_file(ours) in names or self._since(ours) > SOON_SECONDS
+
+    def _since(self, ours: TrialRecord) -> float:
+        """Seconds from a trial's end to the moment at which our records were read."""
+        return float("inf") if ours.finished_at is None else self._at - ours.finished_at
+
+    def _keep(self, trial: Json) -> None:
+        ours = self._ours(trial)
+        if ours is not None and _last_file(ours) not in (artifact["filename"] for artifact in trial["artifacts"]):
+            self._late.append(trial["number"])
+        self._ended.append(json.dumps(trial).encode())
+
+    def _keep_only(self, count: int) -> None:
+        """The first so many of the trials that have ended; the others are made anew."""
+        del self._ended[count:]
+        self._late = [number for number in self._late if number < count]
+
+    def _look_for_files(self) -> None:
+        """Has trials made anew whose files have come after all."""
+        self._late = [n for n in self._late if self._since(self._trials[n]) <= FILES_SECONDS]
+        come = (n for n in self._late if _last_file(self._trials[n]) in self._names(self._trials[n]))
+        if (first := next(come, None)) is not None:
+            self._keep_only(first)
+
+    def _has_cause(self, trial: Json) -> bool:
+        ours = self._ours(trial)
+        return ours is not None and ours.cause is not None
 
     def _names(self, trial: TrialRecord) -> list[str]:
         """Of the files of a trial that may be looked at."""
@@ -158,6 +205,14 @@ class View:
 
 def _note_versions(attributes: Json) -> Json:
     return {key: value for key, value in attributes.items() if key.endswith(_NOTE_VERSION)}
+
+
+def _last_file(ours: TrialRecord) -> str:
+    """The last file that can be expected of a trial; a repeated one has those of the other."""
+    if ours.cause is Cause.COMPLETED:
+        return REPORT
+    spoke = ours.outcome is not None and bool(ours.outcome.seconds)  # it was not killed, and did not fail
+    return CURVES if spoke else LOG
 
 
 def _over(trial: Json) -> bool:

@@ -1,6 +1,7 @@
 """A study with a trial of each kind, its files, and the dashboard on it: ours, and Optuna's own as people start it."""
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Queue
@@ -53,6 +54,8 @@ def make_study(folder: Path, name: str = "s") -> None:
         claims.finish(first, RESULT)
         claims.finish(second, Result(cause=Cause.OUT_OF_MEMORY, detail="no memory for `this`\n| at all |"))
         write_files(folder / "artifacts" / first.artifacts, name, first.number)
+        (folder / "artifacts" / second.artifacts).mkdir()
+        (folder / "artifacts" / second.artifacts / "log.txt").write_text("a line\n")
 
 
 def write_files(place: Path, study: str, number: int) -> None:
@@ -131,10 +134,17 @@ def users_file(folder: Path) -> Path:
     return file
 
 
-def open_place(folder: Path, *, login: bool = True, anonymous: Role = "viewer", proxy: str = "") -> Place:
-    """The dashboard of a folder."""
+def open_place(
+    folder: Path,
+    *,
+    login: bool = True,
+    anonymous: Role = "viewer",
+    proxy: str = "",
+    now: Callable[[], float] | None = None,
+) -> Place:
+    """The dashboard of a folder; `now` stands for its database's clock."""
     url, clock = f"sqlite:///{folder / 'hpo.db'}", Clock()
-    house = House(lambda: Store(url, read_only=True), lambda: Store(url), copies(folder / "artifacts"))
+    house = House(lambda: Store(url, read_only=True, clock=now), lambda: Store(url), copies(folder / "artifacts"))
     gate = at_the_door(folder, house, clock, login=login, anonymous=anonymous, proxy=proxy)
     return Place(folder, gate, house, clock)
 

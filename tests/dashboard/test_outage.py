@@ -54,6 +54,10 @@ def test_a_database_that_is_away(place: Place, caplog: pytest.LogCaptureFixture)
             assert "closed the connection" not in reply.text
             if path != CURVES:
                 assert reply.json == {"reason": AWAY}
+    for path in ("/csv/1", "/api/studies"):  # Optuna Dashboard's own
+        reply = client.get(path)
+        assert (reply.status, ours(reply)) == (503, True)
+        assert reply.json["reason"].startswith("the database is away")
     assert audit(place) == [("anna", "attributes", 503)] * 2
     assert "the database is away: server closed the connection unexpectedly" in caplog.text
     event.remove(engine, "before_cursor_execute", lost)
