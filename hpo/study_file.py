@@ -3,7 +3,7 @@
 How a file is read and how mistakes are worded is `hpo.study`'s business.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from pydantic import Field, SerializeAsAny, field_serializer, field_validator, model_validator
@@ -51,6 +51,22 @@ class Split(Table):
     def count(self) -> int | None:
         """How many folds a trial trains; None where only the data know."""
         return self.folds * self.repeats if self.by in DRAWN else None
+
+    def words(self, folds: int) -> Iterator[str]:
+        """For people: only what has an effect. Where the data say who is held out, no share and no seed do.
+
+        Args:
+            folds: how many there were.
+        """
+        yield f"by {self.by}"
+        if self.by in DRAWN and self.folds == 1:
+            yield f"{self.validation:.0%} held out{f' {self.repeats} times' if self.repeats > 1 else ''}"
+        else:
+            yield "1 fold" if folds == 1 else f"{folds} folds"
+        if self.by in DRAWN or self.stopping:
+            yield f"seed {self.seed}"
+        if self.stopping:
+            yield f"stopping part {self.stopping:.0%}"
 
 
 class Model(Table):

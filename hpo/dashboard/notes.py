@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from hpo.dashboard.wire import Refused
-from hpo.data.split import DRAWN
 from hpo.render import best_words, duration, evaluation_words, score, settings, state
 from hpo.store import Status, StudyRecord, TrialRecord
 
@@ -54,7 +53,7 @@ def of_study(status: Status, record: StudyRecord, evaluation: Mapping[str, Any] 
         record: as it was created.
         evaluation: see `hpo.evaluated`; None where there is none.
     """
-    data, split = record.data, record.definition.split
+    data = record.data
     steps, channels = data.shape
     rows = [
         ("state", f"**{_plain(state(status))}**"),
@@ -65,10 +64,7 @@ def of_study(status: Status, record: StudyRecord, evaluation: Mapping[str, Any] 
         ),
         (
             "split",
-            f"by {_plain(split.by)}, "
-            + (f"{record.folds} folds" if record.folds > 1 else "1 fold")
-            + (f", validation {split.validation:g}" if record.folds == 1 and split.by in DRAWN else "")
-            + f", seed {split.seed} `{data.split_sha256[:12]}`",
+            f"{_plain(', '.join(record.definition.split.words(record.folds)))} `{data.split_sha256[:12]}`",
         ),
         ("budget", ", ".join(_budget(status))),
         ("best", _best(status)),

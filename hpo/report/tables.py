@@ -1,16 +1,14 @@
 """The tables of a search: what was asked, every trial, and the numbers of the figures, for who cannot see them."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from hpo.data.split import DRAWN
 from hpo.plots.scale import number
 from hpo.render import duration, settings
 from hpo.report.gather import Found, Tried
 from hpo.report.hyperparameters import ordered
 from hpo.report.table import Cell, Table, cells, count_cell, score_cell, seconds_cell
 from hpo.space import Choice, Domain, Fixed, Float, Int
-from hpo.study_file import Split
 
 MOST_ROWS = 1000  # trials; of a longer study the best ones
 LONG = 25  # rows from which a table is folded
@@ -33,7 +31,7 @@ def asked(found: Found) -> Table:
         ("data", f"{data.name}: {data.n_train:,} windows outside of the test part"),
         ("windows", f"{length} time steps x {data.shape[1]} channels"),
         ("classes", f"{len(data.classes)}: {', '.join(data.classes)}"),
-        ("split", ", ".join(_split(split, record.folds))),
+        ("split", ", ".join(split.words(record.folds))),
         ("families", ", ".join(record.spaces)),
         ("metric", ", ".join(train.metrics)),
         ("sampler, pruner", f"{search.sampler}, {search.pruner.name}"),
@@ -46,19 +44,6 @@ def asked(found: Found) -> Table:
     if found.status.prior:
         rows.append(("knew before", ", ".join(f"{n} trials of {name}" for name, n in found.status.prior.items())))
     return Table("table-asked", "The study", ("", ""), tuple(cells(*row) for row in rows))
-
-
-def _split(split: Split, folds: int) -> Iterator[str]:
-    """Only what has an effect: where the data say who is held out, no share and no seed do."""
-    yield f"by {split.by}"
-    if split.by in DRAWN and split.folds == 1:
-        yield f"{split.validation:.0%} held out{f' {split.repeats} times' if split.repeats > 1 else ''}"
-    else:
-        yield "1 fold" if folds == 1 else f"{folds} folds"
-    if split.by in DRAWN or split.stopping:
-        yield f"seed {split.seed}"
-    if split.stopping:
-        yield f"stopping part {split.stopping:.0%}"
 
 
 def space(found: Found) -> Table:

@@ -63,7 +63,7 @@ def test_a_study_has_a_note_that_keeps_itself_current(place: Place) -> None:
     body = study(client)["note"]["body"]
     for words in (
         "toy: 67 windows of 24 steps x 1 channels, 2 classes",
-        "by stratified, 1 fold",
+        "by stratified, 20% held out, seed 0",
         "2 of 5 trials",
         "accuracy 0.8750, trial 0",
         "1 complete, 1 pruned, 0 failed (of these 1 out of memory); 1 running",
@@ -253,14 +253,14 @@ def test_no_words_are_lost_with_our_part(place: Place, body: str) -> None:
 @pytest.mark.parametrize(
     ("split", "folds", "words"),
     [
-        ({"by": "stratified", "validation": 0.3}, 1, "by stratified, 1 fold, validation 0.3, seed 0"),
+        ({"by": "stratified", "validation": 0.3}, 1, "by stratified, 30% held out, seed 0"),
         ({"by": "stratified", "folds": 5}, 5, "by stratified, 5 folds, seed 0"),
-        ({"by": "predefined"}, 1, "by predefined, 1 fold, seed 0"),
-        ({"by": "leave-one-group-out"}, 4, "by leave-one-group-out, 4 folds, seed 0"),
+        ({"by": "predefined"}, 1, "by predefined, 1 fold `"),
+        ({"by": "leave-one-group-out"}, 4, "by leave-one-group-out, 4 folds `"),
     ],
 )
 def test_the_note_names_the_share_that_was_drawn(tmp_path: Path, split: dict[str, Any], folds: int, words: str) -> None:
-    """Where the source brings the split, the key `validation` has no effect and is not shown."""
+    """Where the data say who is held out, the keys `validation` and `seed` have no effect on it and are not shown."""
     with Store(f"sqlite:///{tmp_path / 'hpo.db'}", create=True) as store:
         create(store, definition(split=split), record().model_copy(update={"folds": folds}))
         made = store.study("s")
