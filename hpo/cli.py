@@ -20,6 +20,7 @@ from hpo.console import (
     number_argument,
     option,
     start_log,
+    storage_files,
     storage_option,
     study_file_argument,
     worker_options,
@@ -128,7 +129,7 @@ def _wish(study: str, workers: int | None, threads: int = 1, **wishes: Any) -> "
     times = settings.Times(**{name: wishes.pop(name) for name in ("grace", "renew", "lease")})
     if times.renew >= times.lease:
         raise UsageError(f"--renew is {times.renew:g} s; accepted: less than --lease, {times.lease:g} s")
-    return Wish(study=study, workers=workers, threads=threads, times=times, **wishes)
+    return Wish(study=study, workers=workers, threads=threads, times=times, files=storage_files(), **wishes)
 
 
 def _finish(name: str, storage: str, code: int) -> None:

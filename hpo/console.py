@@ -49,6 +49,7 @@ class Commands(click.Group):
             ctx.exit(StorageError.exit_code)
 
 
+_FILES = "hpo.storage_files"  # in the context of a command
 _RANKS = {ParameterSource.COMMANDLINE: 2, ParameterSource.ENVIRONMENT: 1}
 
 
@@ -57,18 +58,20 @@ def storage_option(function: F) -> F:
 
     @functools.wraps(function)
     def command(*args: Any, storage_file: Path | None, storage_password_file: Path | None, **others: Any) -> Any:
-        from hpo.store.address import Given, assemble
+        from hpo.store.address import Given, assemble, from_file
 
         def given(name: str, value: str | Path | None) -> Given:
             source = click.get_current_context().get_parameter_source(name)
             return Given(value, 0 if source is None else _RANKS.get(source, 0))
 
         redact.remember(settings.postgres_password())
-        others["storage"] = assemble(
-            given("storage", others["storage"]),
-            given("storage_file", storage_file),
-            given("storage_password_file", storage_password_file),
-        )
+        address, file = given("storage", others["storage"]), given("storage_file", storage_file)
+        others["storage"] = assemble(address, file, given("storage_password_file", storage_password_file))
+        files = {
+            "HPO_STORAGE_FILE": storage_file if from_file(address, file) else None,
+            "HPO_STORAGE_PASSWORD_FILE": storage_password_file,
+        }
+        click.get_current_context().meta[_FILES] = {name: path for name, path in files.items() if path is not None}
         return function(*args, **others)
 
     file = click.Path(path_type=Path, dir_okay=False)
@@ -80,6 +83,11 @@ def storage_option(function: F) -> F:
         add = option(name, envvar=variable, type=kind, default=default, show_default=default is not None, help=text)
         command = add(command)
     return cast(F, command)
+
+
+def storage_files() -> dict[str, Path]:
+    """The files that the address of `storage_option` or its password came from, by the variables that name them."""
+    return cast("dict[str, Path]", click.get_current_context().meta[_FILES])
 
 
 class _Store(click.Path):

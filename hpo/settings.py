@@ -1,6 +1,7 @@
 """Where things lie and how long they may take. The only module that reads the environment."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,11 @@ SHELF = ".data"  # folder of the artifact store from which workers on other mach
 # Names that may hold an address or a password of the database or of the artifact store, or say where one lies: no
 # trial's process gets them. It needs none of our own variables either: what a trial is told stands in its TrialSpec.
 _SECRET_PREFIXES = ("HPO_", "PG", "POSTGRES", "DATABASE_", "OPTUNA_STORAGE", "AWS_", "BOTO_")
+# Of those, what may hold a secret itself: workers elsewhere do not get it, because a scheduler keeps a job's
+# environment. What a worker is to know of the database it is told anew.
+_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN")
+_NOT_ELSEWHERE = ("HPO_STORAGE", "HPO_DASHBOARD_TOKEN", "PGPASSWORD", "POSTGRES", "DATABASE_", "OPTUNA_STORAGE", *_KEYS)
+_FILES_OF_KEYS = {"AWS_PROFILE", "AWS_SHARED_CREDENTIALS_FILE"}
 
 
 @dataclass(frozen=True)
@@ -69,20 +75,28 @@ def dashboard_token() -> str | None:
     return os.environ.get("HPO_DASHBOARD_TOKEN")
 
 
-def storage_environment(url: str) -> dict[str, str]:
-    """The environment for a program that starts workers elsewhere, with the database's address, unless a file holds it.
+def worker_environment(url: str, files: Mapping[str, Path]) -> dict[str, str]:
+    """The environment for a program that starts workers elsewhere and keeps it: the database's address, no secret.
 
     By the environment, because everybody may read a command line.
 
     Args:
         url: without a password.
+        files: that the address or its password came from, by the variables that name them; see `hpo.launch.Wish`.
     """
-    return {**os.environ, **({} if "HPO_STORAGE_FILE" in os.environ else {"HPO_STORAGE": url})}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_ELSEWHERE)}
+    given = {name: str(path.absolute()) for name, path in files.items()}
+    return {**kept, **given, **({} if "HPO_STORAGE_FILE" in given else {"HPO_STORAGE": url})}
 
 
-def password_from_file() -> bool:
-    """Whether a file, which workers elsewhere can read as well, holds the database's password."""
-    return bool({"HPO_STORAGE_FILE", "HPO_STORAGE_PASSWORD_FILE"} & os.environ.keys())
+def password_only_in_variable() -> bool:
+    """Whether PGPASSWORD holds the database's password, and PGPASSFILE names no file that does."""
+    return "PGPASSWORD" in os.environ and "PGPASSFILE" not in os.environ
+
+
+def store_keys_only_in_variables() -> bool:
+    """Whether variables hold the keys of a store in S3, and none names a file that does."""
+    return "AWS_SECRET_ACCESS_KEY" in os.environ and not _FILES_OF_KEYS & os.environ.keys()
 
 
 def variable(name: str) -> str | None:

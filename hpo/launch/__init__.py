@@ -3,6 +3,7 @@
 One file per place where workers can run; the name in `--on` is a module's name.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -12,7 +13,7 @@ from hpo.artifacts import Artifacts
 from hpo.errors import UsageError
 from hpo.folders import names
 from hpo.gpus import AUTO
-from hpo.settings import Times, password_from_file
+from hpo.settings import Times
 from hpo.store import Store, has_password, on_server, redacted
 
 REMOTE_WAIT = 600  # seconds; nobody sits beside a worker elsewhere and starts it again
@@ -35,6 +36,8 @@ class Wish:
         wait: seconds that a worker waits at its start for a database that is away.
         metrics_port: where each worker serves health and metrics on its loopback; None for nowhere.
         allow_mixed: train by other versions than those that the study was created with.
+        files: that the address or its password came from, by the variables that name them to a worker:
+            HPO_STORAGE_FILE, HPO_STORAGE_PASSWORD_FILE. Workers elsewhere read the same files.
     """
 
     study: str
@@ -49,6 +52,7 @@ class Wish:
     wait: float = 0.0
     metrics_port: int | None = None
     allow_mixed: bool = False
+    files: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,7 @@ def remote(wish: Wish, place: str) -> None:
             f"--on {place} needs a database on a server, and {redacted(wish.storage)} is a file. "
             "Give a PostgreSQL database with --storage or HPO_STORAGE, and make its tables with `hpo migrate`"
         )
-    if has_password(wish.storage) and not password_from_file():
+    if has_password(wish.storage) and not wish.files:
         raise UsageError(
             f"the address {redacted(wish.storage)} holds a password, which {place} would keep. Leave it out "
             "of the address, and name a file that the workers can read: PGPASSFILE, HPO_STORAGE_FILE or "

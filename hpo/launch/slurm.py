@@ -16,8 +16,8 @@ from pathlib import Path
 from hpo import gpus
 from hpo.errors import UsageError
 from hpo.launch import Plan, Wish, remote, remote_command
-from hpo.settings import storage_environment
-from hpo.store import Store, without_password
+from hpo.settings import password_only_in_variable, store_keys_only_in_variables, worker_environment
+from hpo.store import Store, has_password, without_password
 
 log = logging.getLogger(__name__)
 
@@ -56,9 +56,10 @@ def plan(wish: Wish) -> Plan:
     """One array job. Every worker gets one GPU, unless none is wanted.
 
     Raises:
-        UsageError: the database is a file, its address holds a password, or GPUs are chosen by number.
+        UsageError: the database is a file, a secret would be kept with the job, or GPUs are chosen by number.
     """
     remote(wish, "slurm")
+    _refuse_secrets(wish)
     if wish.gpus not in (gpus.AUTO, gpus.NONE):
         raise UsageError(f"--gpus {wish.gpus}: SLURM chooses the GPUs; accepted: auto (one for each worker), none")
     workers = wish.workers or 1
@@ -77,6 +78,21 @@ def plan(wish: Wish) -> Plan:
         lines=(f"{workers} worker(s) as one array job of SLURM" + (", a GPU each" if wish.gpus == gpus.AUTO else ""),),
         script=script,
     )
+
+
+def _refuse_secrets(wish: Wish) -> None:
+    """Refuses secrets that only variables hold: SLURM would keep them, and without them no worker would come far."""
+    kept = "and SLURM keeps the environment of a job. Unset"
+    if password_only_in_variable() and not has_password(wish.storage):
+        raise UsageError(
+            f"PGPASSWORD holds the database's password, {kept} it, and name a file that the workers can read: "
+            "PGPASSFILE, HPO_STORAGE_FILE or HPO_STORAGE_PASSWORD_FILE"
+        )
+    if store_keys_only_in_variables() and wish.artifacts.root is None:
+        raise UsageError(
+            f"AWS_SECRET_ACCESS_KEY holds a key of {wish.artifacts.address}, {kept} it, and name a file that the "
+            "workers can read: AWS_SHARED_CREDENTIALS_FILE, or AWS_PROFILE for one of ~/.aws"
+        )
 
 
 def _logs(wish: Wish) -> Path:
@@ -99,21 +115,7 @@ def start(plan: Plan, store: Store) -> int:
         UsageError: sbatch is missing or refuses the job.
     """
     wish = plan.wish
-    _logs(wish).mkdir(parents=True, exist_ok=True)
-    try:
-        done = subprocess.run(
-            ["sbatch", "--parsable", "--export=ALL"],
-            input=plan.script,
-            capture_output=True,
-            text=True,
-            env=storage_environment(without_password(wish.storage)),
-            check=False,
-        )
-    except FileNotFoundError as error:
-        raise UsageError("there is no sbatch here; launch from a node that submits jobs to SLURM") from error
-    if done.returncode != 0:
-        raise UsageError(f"sbatch refused the job: {done.stderr.strip()}")
-    job = done.stdout.strip().partition(";")[0]
+    job = submit(plan)
     logs = _logs(wish) / f"slurm-{job}_*.log"
     log.info("submitted as job %s; its workers write to %s", job, logs)
     try:
@@ -121,6 +123,30 @@ def start(plan: Plan, store: Store) -> int:
     except KeyboardInterrupt:
         log.warning("the workers go on without this terminal; `hpo stop %s` has them leave", wish.study)
         return 130
+
+
+def submit(plan: Plan) -> str:
+    """Hands the script to sbatch, with the environment for the workers. Returns the job's id.
+
+    Raises:
+        UsageError: sbatch is missing or refuses the job.
+    """
+    wish = plan.wish
+    _logs(wish).mkdir(parents=True, exist_ok=True)
+    try:
+        done = subprocess.run(
+            ["sbatch", "--parsable", "--export=ALL"],
+            input=plan.script,
+            capture_output=True,
+            text=True,
+            env=worker_environment(without_password(wish.storage), wish.files),
+            check=False,
+        )
+    except FileNotFoundError as error:
+        raise UsageError("there is no sbatch here; launch from a node that submits jobs to SLURM") from error
+    if done.returncode != 0:
+        raise UsageError(f"sbatch refused the job: {done.stderr.strip()}")
+    return done.stdout.strip().partition(";")[0]
 
 
 def _wait(store: Store, study: str, job: str, logs: Path) -> int:

@@ -73,19 +73,24 @@ def without_password(url: str) -> str:
     return parse(url).set(password=None).render_as_string(hide_password=False)
 
 
+def from_file(storage: Given, file: Given) -> bool:
+    """Whether the address comes from `--storage-file`: of both, what was typed wins over a variable."""
+    return file.value is not None and file.rank >= storage.rank
+
+
 def assemble(storage: Given, file: Given, password_file: Given) -> str:
     """The address that commands use, with its password if it came in one of these ways.
 
     Args:
         storage: `--storage`.
-        file: `--storage-file`: a file that holds the address. Of both, what was typed wins over a variable.
+        file: `--storage-file`: a file that holds the address.
         password_file: `--storage-password-file`: a file that holds the password alone.
 
     Raises:
         UsageError: two that exclude each other, a password where everybody can read it, or a file that cannot be read.
         StorageError: what was given is no address.
     """
-    if file.value is not None and file.rank >= storage.rank:
+    if file.value is not None and from_file(storage, file):
         if file.rank == storage.rank:
             raise UsageError("--storage and --storage-file both name a database; give one of them")
         url = parse(read_secret(Path(file.value), "--storage-file"))

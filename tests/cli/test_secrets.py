@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+import click
 import pytest
+from click.testing import CliRunner
 
 from hpo import redact
-from hpo.console import start_log
+from hpo.console import start_log, storage_files, storage_option
 from tests.cli.run import TINY, Run, call
 from tests.cli.test_commands import COMMANDS, RUNS, options
 from tests.postgres import Server
@@ -203,6 +205,45 @@ def test_what_is_typed_wins(tmp_path: Path) -> None:
     assert "from-the-file.db" in run.err
     run = call("list", "--storage", "sqlite:///typed.db", HPO_STORAGE_FILE=str(tmp_path / "file"))
     assert "there is no database typed.db" in run.err
+
+
+@pytest.mark.parametrize(
+    ("options", "environment", "files"),
+    [
+        ("--storage sqlite:///x", {"HPO_STORAGE_FILE": "f"}, {}),
+        ("--storage-file f", {"HPO_STORAGE": "sqlite:///x"}, {"HPO_STORAGE_FILE": "f"}),
+        ("--storage-file f", {"HPO_STORAGE_FILE": "g"}, {"HPO_STORAGE_FILE": "f"}),
+        ("", {"HPO_STORAGE_FILE": "f"}, {"HPO_STORAGE_FILE": "f"}),
+        (
+            "--storage postgresql://u@h/d --storage-password-file g",
+            {"HPO_STORAGE_FILE": "f"},
+            {"HPO_STORAGE_PASSWORD_FILE": "g"},
+        ),
+    ],
+)
+def test_a_file_counts_where_the_address_came_from_it(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: str,
+    environment: dict[str, str],
+    files: dict[str, str],
+) -> None:
+    """Workers elsewhere are told of the files that were read here, and of no others."""
+    monkeypatch.chdir(tmp_path)
+    for name in "fg":
+        Path(name).touch(mode=0o600)
+        Path(name).write_text("postgresql://u@h/other")
+    found: list[dict[str, Path]] = []
+
+    @click.command()
+    @storage_option
+    def probe(storage: str) -> None:
+        assert storage
+        found.append(storage_files())
+
+    done = CliRunner().invoke(probe, options.split(), env=environment)
+    assert done.exit_code == 0, done.output
+    assert found == [{name: Path(file) for name, file in files.items()}]
 
 
 def test_a_readable_secret_is_reported(tmp_path: Path) -> None:

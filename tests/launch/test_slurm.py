@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 import uuid
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from hpo.artifacts.address import open_artifacts
 from hpo.artifacts.folder import Folder
 from hpo.errors import UsageError
 from hpo.launch import Wish, slurm
-from hpo.settings import Times
+from hpo.settings import Times, worker_environment
 from tests.cli.run import TINY, call
 from tests.postgres import Server
 from tests.s3 import CANARY, S3
@@ -83,11 +84,94 @@ def test_sbatch_takes_nasty_folder_names(tmp_path: Path, slurm: Cluster) -> None
     assert f"--artifacts|{folder}|" in said
 
 
+def seen_by_a_worker(tmp_path: Path, slurm: Cluster, monkeypatch: pytest.MonkeyPatch, wish: Wish) -> dict[str, str]:
+    """The environment that a task of the job has: its worker prints it instead of working."""
+    from hpo.launch.slurm import plan, submit
+
+    for name, value in slurm.environment.items():
+        monkeypatch.setenv(name, value)
+    planned = plan(wish)
+    script = re.sub(r"^\S*python\S* -m hpo.cli .* &$", "env -0 > environment &", planned.script, flags=re.MULTILINE)
+    monkeypatch.chdir(tmp_path)
+    script = re.sub(r"^cd .*", f"cd {tmp_path}", script, flags=re.MULTILINE)
+    job = submit(replace(planned, script=script))
+    deadline = time.monotonic() + 30
+    while slurm.run("squeue", "--noheader", "--jobs", job).stdout.strip():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    return dict(line.split("=", 1) for line in (tmp_path / "environment").read_text().split("\0") if "=" in line)
+
+
+def test_workers_get_the_very_database_and_no_secret(
+    tmp_path: Path, slurm: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Variables that name another database, or hold a secret, stay here; those that name files go along."""
+    stays = {
+        "HPO_STORAGE_FILE": "/etc/other-database",
+        "HPO_STORAGE_PASSWORD_FILE": "/etc/its-password",
+        "PGPASSWORD": CANARY,
+        "AWS_ACCESS_KEY_ID": CANARY,
+        "AWS_SECRET_ACCESS_KEY": CANARY,
+        "AWS_SESSION_TOKEN": CANARY,
+        "HPO_DASHBOARD_TOKEN": CANARY,
+        "DATABASE_URL": CANARY,
+    }
+    goes = {"PGPASSFILE": "/shared/pgpass", "AWS_SHARED_CREDENTIALS_FILE": "/shared/keys", "HPO_GPUS": "none"}
+    for name, value in {**stays, **goes}.items():
+        monkeypatch.setenv(name, value)
+    seen = seen_by_a_worker(tmp_path, slurm, monkeypatch, wish(tmp_path, workers=1, threads=1, gpus="none"))
+    assert stays.keys() & seen.keys() == set()
+    assert seen.items() >= {**goes, "HPO_STORAGE": URL}.items()
+    assert CANARY not in str(seen)
+
+
+def test_files_with_the_address_go_along(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The file that the address came from stands in its place, the one with the password beside it; from any folder."""
+    monkeypatch.setenv("HPO_STORAGE", "postgresql://hpo@other/hpo")
+    monkeypatch.chdir(tmp_path)
+    seen = worker_environment(URL, {"HPO_STORAGE_FILE": Path("address")})
+    assert {name: value for name, value in seen.items() if name.startswith("HPO_STORAGE")} == {
+        "HPO_STORAGE_FILE": str(tmp_path / "address")
+    }
+    seen = worker_environment(URL, {"HPO_STORAGE_PASSWORD_FILE": Path("/password")})
+    assert (seen["HPO_STORAGE"], seen["HPO_STORAGE_PASSWORD_FILE"]) == (URL, "/password")
+    full = "postgresql://hpo:canary@db.example/hpo"
+    assert "canary" not in slurm.plan(wish(tmp_path, full, files={"HPO_STORAGE_FILE": Path("address")})).script
+
+
+def test_secrets_that_only_variables_hold_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, s3: S3) -> None:
+    """Before anything is submitted, with the name of what would do; where a file has the secret, nothing is refused."""
+    monkeypatch.delenv("PGPASSFILE", raising=False)
+    monkeypatch.setenv("PGPASSWORD", CANARY)
+    with pytest.raises(UsageError, match=r"PGPASSWORD holds .* SLURM keeps .* Unset it, and name .* PGPASSFILE"):
+        slurm.plan(wish(tmp_path))
+    with_password = "postgresql://hpo:x@db.example/hpo"
+    assert slurm.plan(wish(tmp_path, with_password, files={"HPO_STORAGE_PASSWORD_FILE": Path("/password")})).script
+    monkeypatch.setenv("PGPASSFILE", "/shared/pgpass")
+    assert slurm.plan(wish(tmp_path)).script
+    bucket = open_artifacts(s3.bucket())
+    for name in ("AWS_PROFILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", CANARY)
+    with pytest.raises(UsageError, match=r"AWS_SECRET_ACCESS_KEY holds .* AWS_SHARED_CREDENTIALS_FILE, or AWS_PROFILE"):
+        slurm.plan(wish(tmp_path, artifacts=bucket))
+    assert slurm.plan(wish(tmp_path)).script  # its files are in a folder
+    monkeypatch.setenv("AWS_PROFILE", "hpo")
+    assert slurm.plan(wish(tmp_path, artifacts=bucket)).script
+
+
 @pytest.mark.timeout(300)  # two workers import TensorFlow, one of them twice
 def test_an_array_works_on_a_study_and_survives_a_requeue(
     tmp_path: Path, slurm: Cluster, postgres: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two workers with a GPU each; one is requeued in mid-trial: another takes its trial over, and all are recorded."""
+    """Two workers with a GPU each; one is requeued in mid-trial: another takes its trial over, and all are recorded.
+
+    The database is the one that was typed, for the workers too, although a variable names a file with another.
+    """
+    other = tmp_path / "address"
+    other.touch(mode=0o600)
+    other.write_text(f"sqlite:///{tmp_path}/other.db")
+    monkeypatch.setenv("HPO_STORAGE_FILE", str(other))
     for name, value in slurm.environment.items():
         monkeypatch.setenv(name, value)
     storage = postgres.database(f"t{uuid.uuid4().hex}")
