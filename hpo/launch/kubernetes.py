@@ -3,8 +3,13 @@
 A pod that was told to leave with work left (75), or that its node drove out, is replaced and counts as no failure. A
 mistake in the study (2) or in its data (3) would come again in every pod, as would a failed study (5): it ends the job
 (https://kubernetes.io/docs/concepts/workloads/controllers/job/, "Pod failure policy").
+
+Each launch makes a job of its own: one that has ended does not begin again, and of one that runs hardly anything may
+be changed. Kubernetes ends its name with five characters of its own choice.
 """
 
+import hashlib
+import logging
 import re
 import shutil
 import subprocess
@@ -17,7 +22,9 @@ from hpo import gpus
 from hpo.artifacts.folder import Folder
 from hpo.errors import UsageError
 from hpo.launch import Plan, Wish, remote, remote_command
-from hpo.store import Store
+from hpo.store import Store, redacted
+
+log = logging.getLogger(__name__)
 
 IMAGE = "hpo:latest"
 SECRET = "hpo-storage"  # noqa: S105 - the name of a secret, not one
@@ -28,6 +35,10 @@ USER = 10001
 METRICS_PORT = 9464  # inside of each pod, on its loopback
 PROBE = "import urllib.request as u; u.urlopen('http://127.0.0.1:{port}/healthz', timeout=3)"
 BEFORE_KILL = 30  # seconds beyond the grace, in which a worker writes what it has
+KEPT = 24 * 3600  # seconds that a job which has ended stays, with its pods and what they said
+# Of a job's name, before what Kubernetes adds: five characters, and for each pod a dash and its number below 100,000.
+# All that is the name of a host, which has 63 characters at most.
+LONGEST = 63 - 5 - 6
 
 
 def plan(wish: Wish) -> Plan:
@@ -41,13 +52,18 @@ def plan(wish: Wish) -> Plan:
         raise UsageError(f"--gpus {wish.gpus}: Kubernetes chooses the GPUs; accepted: auto (one for each pod), none")
     manifest = yaml.safe_dump(_job(wish), sort_keys=False, width=120)
     head = (
-        f"# Workers of the study {wish.study}, by `hpo launch --on kubernetes`. Needs: the image {IMAGE};\n"
+        f"# Workers of the study {wish.study}, by `hpo launch --on kubernetes`, for `kubectl create -f`.\n"
+        f"# Needs: the image {IMAGE};\n"
         f"# the secret {SECRET}, whose key `url` holds the database's address;\n"
         f"# the volume claim {VOLUME}, with the folders `artifacts` and `cache` of the launch.\n"
     )
     if wish.artifacts.root is None:
         head += f"# the secret {STORE_SECRET}, whose keys `config` and `credentials` are AWS's files of those names.\n"
-    return Plan(wish=wish, lines=(f"{wish.workers or 1} worker(s) as one Indexed Job",), script=head + manifest)
+    lines = (
+        f"{wish.workers or 1} worker(s) as one Indexed Job, a new one with each launch",
+        f"  their database is what the secret {SECRET} says: it has to be {redacted(wish.storage)} as well",
+    )
+    return Plan(wish=wish, lines=lines, script=head + manifest)
 
 
 def _job(wish: Wish) -> dict[str, Any]:
@@ -115,8 +131,9 @@ def _job(wish: Wish) -> dict[str, Any]:
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": {"name": _name(wish.study), "labels": {"app.kubernetes.io/name": "hpo"}},
+        "metadata": {"generateName": _stem(wish.study), "labels": {"app.kubernetes.io/name": "hpo"}},
         "spec": {
+            "ttlSecondsAfterFinished": KEPT,
             "completionMode": "Indexed",
             "completions": workers,
             "parallelism": workers,
@@ -134,9 +151,11 @@ def _job(wish: Wish) -> dict[str, Any]:
     }
 
 
-def _name(study: str) -> str:
-    """A name for a job: letters, digits and dashes, 63 at most (RFC 1123)."""
-    return f"hpo-{re.sub(r'[^a-z0-9]+', '-', study.lower())}"[:63].strip("-")
+def _stem(study: str) -> str:
+    """What the names of a study's jobs begin with: letters, digits and dashes (RFC 1123), for each study its own."""
+    own = hashlib.sha256(study.encode()).hexdigest()[:8]
+    words = f"hpo-{re.sub(r'[^a-z0-9]+', '-', study.lower())}"
+    return f"{words[: LONGEST - len(own) - 2].strip('-')}-{own}-"
 
 
 def start(plan: Plan, store: Store) -> int:
@@ -146,10 +165,13 @@ def start(plan: Plan, store: Store) -> int:
         UsageError: kubectl is missing or refuses the manifest.
     """
     if shutil.which("kubectl") is None:
-        raise UsageError("there is no kubectl here; print the manifest with --dry-run and apply it where there is one")
+        raise UsageError(
+            "there is no kubectl here; print the manifest with --dry-run and `kubectl create` it where there is one"
+        )
     done = subprocess.run(
-        ["kubectl", "apply", "-f", "-"], input=plan.script, capture_output=True, text=True, check=False
+        ["kubectl", "create", "-f", "-"], input=plan.script, capture_output=True, text=True, check=False
     )
     if done.returncode != 0:
         raise UsageError(f"kubectl refused the job: {done.stderr.strip()}")
+    log.info("%s", done.stdout.strip())
     return 0
