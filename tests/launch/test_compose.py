@@ -60,6 +60,32 @@ def test_passwords_are_files(services: dict[str, dict[str, Any]]) -> None:
     assert "secrets/" in (ROOT / ".gitignore").read_text().split()
 
 
+@pytest.mark.parametrize("umask", ["022", "077"])
+def test_containers_can_read_the_secrets_that_its_first_lines_make(
+    services: dict[str, dict[str, Any]], tmp_path: Path, umask: str
+) -> None:
+    """A file's mount has the owner and the mode of the file: its reader is one of the others, who cannot change it.
+    On the machine itself the others do not get into the folder.
+    """
+    head = COMPOSE.read_text().partition("\nx-hpo:")[0]
+    commands = [line.removeprefix("#   ") for line in head.splitlines() if line.startswith("#   ")]
+    (tmp_path / "programs").mkdir()
+    for program in ("docker", "openssl"):  # what they print becomes a secret
+        (tmp_path / "programs" / program).write_text("#!/bin/sh\necho it\n")
+        (tmp_path / "programs" / program).chmod(0o755)
+    # a remark, or another way of the same command, stands behind many blanks
+    script = "\n".join([f"umask {umask}", *(re.split(r"\s{3,}", command)[0] for command in commands)])
+    path = f"{tmp_path}/programs:/usr/bin:/bin"
+    done = subprocess.run(["bash", "-e"], input=script, cwd=tmp_path, env={"PATH": path}, text=True, check=False)
+    assert done.returncode == 0
+    assert (tmp_path / "secrets").stat().st_mode & 0o777 == 0o700
+    names = {name for service in services.values() for name in service.get("secrets", [])}
+    assert {file.name: file.stat().st_mode & 0o777 for file in (tmp_path / "secrets").iterdir()} == dict.fromkeys(
+        names, 0o644
+    )
+    assert (tmp_path / "secrets" / "storage_url").read_text() == "postgresql://hpo:it@db/hpo"
+
+
 def test_our_containers_can_do_nothing_else(services: dict[str, dict[str, Any]]) -> None:
     """Not root, nothing to gain, read only but for the data and /tmp, a limit of processes."""
     for name, service in services.items():
@@ -81,7 +107,9 @@ def test_workers_wait_for_the_tables_and_have_time_to_drain(services: dict[str, 
         assert worker["depends_on"] == {"migrate": {"condition": "service_completed_successfully"}}
         grace = int(worker["command"][worker["command"].index("--grace") + 1])
         assert int(worker["stop_grace_period"].removesuffix("s")) > grace
-        assert worker["restart"] == "on-failure"  # an ended study is not begun again
+        assert re.fullmatch(
+            r"on-failure:\d", worker["restart"]
+        )  # an ended study is not begun again, nor a bad one for ever
         assert len(worker["profiles"]) == 1
 
 
@@ -119,5 +147,8 @@ def test_systemd_takes_the_unit(tmp_path: Path, require: Require) -> None:
     done = subprocess.run(["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, check=False)
     assert str(unit.name) not in done.stderr, done.stderr
     assert "RestartPreventExitStatus=2 3 4 5\n" in text
+    assert {"SuccessExitStatus=75", "RestartForceExitStatus=75"} <= set(text.splitlines())
+    # folders on other disks, as its first lines advise, can be written, and ~/.pgpass can be read
+    assert {"ProtectSystem=full", "ProtectHome=read-only"} <= set(text.splitlines())
     timeout = int(re.findall(r"TimeoutStopSec=(\d+)", text)[0])
     assert timeout > int(re.findall(r"--grace (\d+)", text)[0])
