@@ -163,8 +163,9 @@ def evaluation_words(evaluation: Mapping[str, Any]) -> str:
         return f"{said}, " + (
             f"not tested; the test part was opened {times}" if evaluation["opened"] else "test part not opened"
         )
-    low, high = (score(test[end]) for end in ("low", "high"))
-    return f"{said}, {score(test['mean'])} on the test part (95 % interval {low} to {high}), which was opened {times}"
+    low, high = test["low"], test["high"]
+    interval = "no interval" if low is None or high is None else f"95 % interval {score(low)} to {score(high)}"
+    return f"{said}, {score(test['mean'])} on the test part ({interval}), which was opened {times}"
 
 
 def trial_table(trial: TrialRecord) -> RenderableType:

@@ -25,7 +25,7 @@ from hpo.settings import Times
 from hpo.slot import Slot, Wishes
 from hpo.specify import specify
 from hpo.spool import Spool
-from hpo.store import Claim, Claims, Over, Store
+from hpo.store import OUTAGE, Claim, Claims, Over, Store
 from hpo.trial import Interruption, TrialSpec
 from hpo.vitals import Vitals
 
@@ -72,7 +72,8 @@ class Supervisor:
         self._times = times or Times()
         self._wishes = Wishes()
         self._devices = tuple(devices)
-        self.worker = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        # host names have up to 64 characters, as the whole id may have
+        self.worker = f"{socket.gethostname()[:40]}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         self._vitals = Vitals(self._times.renew)
         self._metrics_port = metrics_port
         self._claims = Claims(store, name, self.worker, self._times, give_up=self._wishes.abort, vitals=self._vitals)
@@ -143,7 +144,7 @@ class Supervisor:
                 self._hear()
                 time.sleep(LOOK_SECONDS)
             self._carrier.close(self._has_no_more_time, told=self._signal is not None)
-            self._claims.roster.leave()
+            self._leave()
             if self._wishes.error is None:
                 self._herald.close(self._has_no_more_time, hurried=self._signal is not None)
         finally:
@@ -157,6 +158,16 @@ class Supervisor:
             if monitor is not None:
                 monitor.close()
         return self._exit_code()
+
+    def _leave(self) -> None:
+        """Marks the worker as gone, unless the database is away: its last renewal says the same a little later."""
+        self._left.set()
+        self._wishes.abort.set()  # nothing runs any more, so nothing is waited for but briefly
+        if not _is_outage(self._wishes.error):
+            try:
+                self._claims.roster.leave()
+            except StorageError as error:
+                log.warning("%s; leaving all the same", error)
 
     def _monitor(self) -> "Monitor | None":
         if self._metrics_port is None:
@@ -234,6 +245,9 @@ class Supervisor:
 
     def _exit_code(self) -> int:
         wishes, record = self._wishes, self._claims.record
+        if self._signal is not None and _is_outage(wishes.error):
+            log.warning("%s; leaving all the same: its trials go on elsewhere after their leases", wishes.error)
+            return INTERRUPTED if self._signal == signal.SIGINT else DRAINED
         if wishes.error is not None:
             raise wishes.error
         if wishes.over is not None and wishes.over.reason == "failed":
@@ -247,7 +261,7 @@ class Supervisor:
 
     def _ended(self) -> bool:
         try:
-            return self._store.status(self._claims.record.name).state == "ended"
+            return self._store.look(self._claims.record.name)[0].state == "ended"
         except StorageError:
             return False
 
@@ -257,3 +271,8 @@ class Supervisor:
 
     def _specify(self, claim: Claim, folder: Path) -> TrialSpec:
         return specify(self._claims.record, claim, self._parts, folder)
+
+
+def _is_outage(error: HpoError | None) -> bool:
+    """Whether the database was away."""
+    return isinstance(error, StorageError) and isinstance(error.__cause__, OUTAGE)

@@ -17,7 +17,7 @@ from hpo.errors import DataError
 NUMBERS, LABELS = "fiu", "fiuU"  # kinds of dtype, by NumPy's letters
 npy: Any = np.lib.format  # its functions have no types
 # What NumPy's readers of headers raise: what ast.literal_eval does, and what mending headers of Python 2 does.
-_UNREADABLE = (ValueError, TypeError, SyntaxError, IndexError, MemoryError, RecursionError, tokenize.TokenError)
+UNREADABLE = (ValueError, TypeError, SyntaxError, IndexError, MemoryError, RecursionError, tokenize.TokenError)
 _DENSEST = 1032  # bytes that one deflated byte becomes at most (https://zlib.net/zlib_tech.html)
 _NAMED = 20  # arrays in a message
 _READERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
@@ -80,7 +80,7 @@ class Npz:
             raise DataError(f"{self._shown}: {name} has version {version} of the npy format; accepted: 1.0 and 2.0")
         try:
             shape, fortran, dtype = _READERS[version](file)
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise DataError(f"{self._shown}: {name} has a header that makes no sense: {str(error)[:200]!a}") from error
         if dtype.kind not in kinds:
             what = "Python objects, which are never unpickled" if dtype.hasobject else f"values of dtype {dtype}"

@@ -2,14 +2,15 @@
 
 import hashlib
 import io
+import lzma
 import stat
 import zipfile
-import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, Protocol
 
+from hpo.bundle.zips import DAMAGED
 from hpo.errors import DataError
 
 # No file of a data set that we read is larger; a zip that claims more is damaged or meant to fill the memory.
@@ -85,7 +86,7 @@ def open_tree(path: Path) -> Iterator[Tree]:
                 )
                 _refuse_unsafe(shown, archive)
             yield _Zip(shown, archive)
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError) as error:
+    except (*DAMAGED, lzma.LZMAError) as error:
         # zipfile raises RuntimeError for what is encrypted or packed in a way it does not know.
         raise DataError(f"{path}: not a readable folder or zip: {error}") from error
 

@@ -1,7 +1,7 @@
 """Your own arrays in one .npz file: X, y and, where there are any, groups, a test part and folds."""
 
+import lzma
 import zipfile
-import zlib
 from pathlib import Path
 from typing import Literal
 
@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from hpo.bundle.arrays import UNREADABLE
+from hpo.bundle.zips import DAMAGED
 from hpo.data._dataset import Raw, RawPart
 from hpo.data._files import sha256_of
 from hpo.data._labels import as_texts, sorted_labels
@@ -84,12 +86,12 @@ def _load(path: Path) -> Arrays:
             for name in _names(path):
                 try:
                     arrays[name] = file[name]
-                except ValueError as error:
+                except UNREADABLE as error:
                     problems.append(
                         f"array {name!r} cannot be read ({error}); save numbers or text, "
                         f"for example {name} = numpy.array([...], dtype=str), and no Python objects"
                     )
-    except (OSError, ValueError, EOFError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+    except (*DAMAGED, lzma.LZMAError, MemoryError) as error:
         raise DataError(f"{path}: damaged: {error}") from error
     if problems:
         raise DataError(f"{path}: " + "; ".join(problems))

@@ -12,6 +12,7 @@ from hpo import samplers
 from hpo.store import priors
 from hpo.store.books import Row
 from hpo.store.database import Database
+from hpo.store.lock import LockLostError
 from hpo.store.records import StudyRecord
 from hpo.store.seen import Seen
 
@@ -46,12 +47,21 @@ class Proposals:
         Args:
             seen: the study's trials.
             rows: of those that have one, by number.
+
+        Raises:
+            LockLostError: others made trials meanwhile. The new one has no parameters yet, and is nobody's.
         """
         waiting = seen.of(State.WAITING)
         latest = [rows.get(trial.number) for trial in seen.trials[-STUCK:]]
         stuck = len(latest) == STUCK and all(row is not None and row["same_as"] is not None for row in latest)
-        self._seed_sampler(waiting[0] if waiting else len(seen.trials), elsewhere=stuck)
-        return self._study.ask()
+        number = waiting[0] if waiting else len(seen.trials)
+        self._seed_sampler(number, elsewhere=stuck)
+        trial = self._study.ask()
+        if trial.number != number:
+            # While the database is away Optuna tries for up to eight seconds, which the lock's session did not survive.
+            # What it would propose now is what somebody else has been proposed.
+            raise LockLostError(f"trial {trial.number} was made instead of trial {number}")
+        return trial
 
     def exhausted(self, seen: Seen) -> bool:
         """Whether every setting of a finite space was tried, or is being tried.

@@ -1,5 +1,7 @@
 """The source npz: every array that may be in the file, and every way in which one can be wrong."""
 
+import io
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +127,35 @@ def test_a_damaged_file(tmp_path: Path, part: float) -> None:
         read(found)
     path.write_bytes(whole.replace(X.tobytes(), (X + 1).tobytes()))
     with pytest.raises(DataError, match=r"own\.npz: damaged: Bad CRC-32"):
+        read(found)
+
+
+@pytest.mark.parametrize("header", ["{'descr': (((", "{1: 2, 'a': 3}", "'f4,,'", "{'descr': ((), ())}", "-" * 9999])
+def test_an_array_whose_header_makes_no_sense(tmp_path: Path, header: str) -> None:
+    """Whatever NumPy raises of it, the array is named."""
+    found = options(tmp_path)
+    file = io.BytesIO()
+    np.save(file, X, allow_pickle=False)
+    content = header.encode() + b"\n"
+    with zipfile.ZipFile(found.path, "w") as archive:
+        archive.writestr("X.npy", b"\x93NUMPY\x01\x00" + len(content).to_bytes(2, "little") + content)
+        archive.writestr("y.npy", file.getvalue())
+    with pytest.raises(DataError, match=r"own\.npz: array 'X' cannot be read"):
+        read(found)
+
+
+def test_a_damaged_member_that_lzma_packed(tmp_path: Path) -> None:
+    """Zipfile unpacks that as well, and its library has an error of its own."""
+    found = options(tmp_path)
+    with zipfile.ZipFile(found.path, "w", zipfile.ZIP_LZMA) as archive:
+        for name in ("X.npy", "y.npy"):
+            archive.writestr(name, bytes(5000))
+        at = archive.getinfo("X.npy").header_offset + 60
+    path = Path(found.path)
+    whole = bytearray(path.read_bytes())
+    whole[at : at + 8] = b"\xff" * 8
+    path.write_bytes(bytes(whole))
+    with pytest.raises(DataError, match=r"own\.npz"):
         read(found)
 
 

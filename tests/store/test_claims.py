@@ -4,6 +4,8 @@ import optuna
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from optuna.storages import RDBStorage
+from optuna.trial import FrozenTrial
 
 from hpo.store import Claim, Claims, Idle, Over, Store
 from hpo.store.books import account
@@ -45,6 +47,31 @@ def test_seeds_differ_by_trial_and_stay_with_it(store: Store, worker: Worker, cl
     assert first.seed != second.seed
     clock.now += LEASE + 1
     assert claimed(worker("b")).seed == first.seed
+
+
+def test_who_lost_the_lock_proposes_nothing_twice(
+    store: Store, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Optuna itself tries for seconds to make a trial; others make theirs meanwhile, and then it has another number.
+
+    Sampled by the number that it should have had it would repeat somebody's parameters, and never be trained.
+    """
+    create(store, definition(budget={"trials": 4}))
+    a = worker("a")
+    work_off(a, most=1)
+    make = type(store.rdb)._create_new_trial
+    made: list[FrozenTrial] = []
+
+    def late(self: RDBStorage, study_id: int, template_trial: FrozenTrial | None = None) -> FrozenTrial:
+        if not made:
+            made.append(make(self, study_id))  # somebody else's, who has not come to its parameters yet
+        return make(self, study_id, template_trial)
+
+    monkeypatch.setattr(type(store.rdb), "_create_new_trial", late)
+    assert work_off(a) == [1, 2, 3]
+    trials = store.trials("s")
+    assert [trial.same_as for trial in trials] == [None] * 4
+    assert len({str(trial.params) for trial in trials}) == 4
 
 
 def test_a_lost_trial_keeps_its_number_and_parameters(store: Store, worker: Worker, clock: Clock) -> None:

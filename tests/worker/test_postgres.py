@@ -98,6 +98,26 @@ def test_a_stopped_server_costs_nothing(address: str, postgres: Server, tmp_path
     assert Counter(starts(tmp_path)) == Counter(range(16))
 
 
+def test_told_to_leave_while_the_database_is_away(
+    address: str, postgres: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It goes with 75 and soon, for its scheduler to start it again: its trials are taken over after their leases."""
+    monkeypatch.setenv("FAKE", '{"epochs": 1000, "pause": 0.1}')
+    store = open_store(address)
+    create(store, definition(budget={"trials": 2}), prepared_record(tmp_path / "cache"))
+    process = supervisor(address, tmp_path, tmp_path / "cache")
+    wait_for(tmp_path, 2)
+    postgres.stop()
+    try:
+        began = time.monotonic()
+        process.terminate()
+        assert process.wait(timeout=60) == 75
+        assert time.monotonic() - began < 20
+    finally:
+        postgres.start()
+        kill(process.pid)
+
+
 def test_a_worker_waits_for_a_database_where_it_is_told_to(address: str, postgres: Server, tmp_path: Path) -> None:
     """`hpo worker --wait`: a server that is away at the start is waited for; without it that is exit code 4."""
     store = open_store(address)
