@@ -64,7 +64,7 @@ def storage_option(function: F) -> F:
             source = click.get_current_context().get_parameter_source(name)
             return Given(value, 0 if source is None else _RANKS.get(source, 0))
 
-        redact.remember(settings.postgres_password())
+        redact.remember(settings.postgres_variable("PGPASSWORD"))
         address, file = given("storage", others["storage"]), given("storage_file", storage_file)
         others["storage"] = assemble(address, file, given("storage_password_file", storage_password_file))
         files = {

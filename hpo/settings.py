@@ -65,9 +65,9 @@ def child_environment() -> dict[str, str]:
     return env
 
 
-def postgres_password() -> str | None:
-    """The password that PostgreSQL's own client takes from the environment."""
-    return os.environ.get("PGPASSWORD")
+def postgres_variable(name: str) -> str | None:
+    """What PostgreSQL's own client takes from the environment: PGPASSWORD, PGOPTIONS and the like."""
+    return os.environ.get(name)
 
 
 def dashboard_token() -> str | None:

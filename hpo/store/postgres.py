@@ -19,6 +19,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from hpo.errors import MissingExtra, StorageError, reason
+from hpo.settings import postgres_variable
 from hpo.store.lock import FOR_SECONDS, LEAVING_SECONDS, REPORT_SECONDS, LockLostError
 from hpo.store.reading import Reading
 
@@ -45,15 +46,20 @@ NAMESPACE = 0x68706F  # "hpo": the first half of our advisory locks' keys
 
 
 def _connect_args(session: dict[str, str], url: URL) -> dict[str, Any]:
-    """What a connection is asked for. Where the address itself says when it has ended, that holds for both ends."""
+    """What a connection is asked for, beside what the address or PostgreSQL's own variables say.
+
+    The server's options stand before ours, of which the last holds. Where the address says when a connection has ended,
+    that holds for both ends.
+    """
+    asked = " ".join(url.normalized_query.get("options", ())) or postgres_variable("PGOPTIONS") or ""
     reachable = {name: url.query.get(name, usual) for name, usual in REACHABLE.items()}
     theirs = {f"tcp_{name.removeprefix('tcp_')}": value for name, value in reachable.items()}
     return {
-        # who it is, for those who look at the server's sessions; it keeps 63 characters
-        "application_name": f"hpo {socket.gethostname()[:48]} {os.getpid()}",
-        "connect_timeout": url.query.get("connect_timeout", 10),
+        # who it is, for those who look at the server's sessions, unless it is named; the server keeps 63 characters
+        "fallback_application_name": f"hpo {socket.gethostname()[:48]} {os.getpid()}",
+        "connect_timeout": url.query.get("connect_timeout") or postgres_variable("PGCONNECT_TIMEOUT") or 10,
         **reachable,
-        "options": " ".join(f"-c {name}={value}" for name, value in {**session, **theirs}.items()),
+        "options": " ".join([asked, *(f"-c {name}={value}" for name, value in {**session, **theirs}.items())]).strip(),
     }
 
 
