@@ -246,8 +246,9 @@ def test_a_file_counts_where_the_address_came_from_it(
     assert found == [{name: Path(file) for name, file in files.items()}]
 
 
-def test_a_readable_secret_is_reported(tmp_path: Path) -> None:
+def test_a_readable_secret_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that others can read still works, but it is said, with the command that helps."""
+    monkeypatch.setattr(redact, "_secrets", set())  # another test's password may be a word of the message
     file = tmp_path / "address"
     file.write_text(f"sqlite:///{tmp_path}/none.db")
     file.chmod(0o640)
