@@ -23,8 +23,9 @@ from hpo.store.catalogue import Store
 from hpo.store.connect import OUTAGE, retried
 from hpo.store.duplicates import Duplicates, waits
 from hpo.store.endings import Endings, artifacts_of
+from hpo.store.limits import BUDGETS, no_more, over, seconds_left
 from hpo.store.lock import LockLostError
-from hpo.store.overview import PROGRESS, consecutive_failures, given
+from hpo.store.overview import PROGRESS, given
 from hpo.store.proposals import Proposals, derive_seed
 from hpo.store.records import Claim, Idle, Orders, Over, StudyRecord, TrialRecord
 from hpo.store.roster import Roster
@@ -38,7 +39,6 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 Key = tuple[int, int]  # number and attempt of a trial
 State = optuna.trial.TrialState
-BUDGETS = ("trials", "hours", "gpu_hours")
 NO_STEP = -1
 MOST_KNOWN = 20  # proposals of one claim that need no training, or locks that it loses
 MOST_WAITING = 10  # trials that are held back; with more of them no new one is proposed
@@ -133,18 +133,18 @@ class Claims:
             waiting = [number for number in nobodys if waits(rows.get(number), trials)]
             lost = [number for number in nobodys if number not in waiting]
             ended = len(seen.finished) - seen.failed
-            over = self._over(ended, account)
-            if over is not None:
-                if over.reason in BUDGETS:
+            end = over(self._record, ended, account, self._rows)
+            if end is not None:
+                if end.reason in BUDGETS:
                     for number in nobodys:
                         row = rows.get(number)
                         self._endings.end_lost(number, row, Cause.BUDGET, 0 if row is None else row["losses"])
-                return over
+                return end
             open_trials = len(running) - len(lost)
             for number in lost:
                 # A lock that was lost may have left more open trials than the budget holds: they wait for its end.
                 if budget.trials is not None and ended + open_trials >= budget.trials:
-                    return self._no_more(budget.trials, ended)
+                    return no_more(budget.trials, ended)
                 before = rows.get(number)
                 # a lease that ran out is a loss; one that was given back is not
                 losses = 0 if before is None else before["losses"] + (before["worker"] is not None)
@@ -156,7 +156,7 @@ class Claims:
                 suggestion = search.suggest(trial, self._record.spaces)
                 return self._give_out(trial, suggestion, rows, seen, losses, still_held)
             if budget.trials is not None and ended + open_trials >= budget.trials:
-                return self._no_more(budget.trials, ended)
+                return no_more(budget.trials, ended)
             if self._record.definition.sibling and not seen.of(State.WAITING):
                 return Idle() if open_trials else Over(reason="trials")  # its trials are given, never asked for
             if self._proposals.exhausted(seen):
@@ -169,9 +169,6 @@ class Claims:
                 suggestion = search.suggest(trial, self._record.spaces)
             return self._give_out(trial, suggestion, rows, seen, 0, still_held)
 
-    def _no_more(self, budget: int, ended: int) -> Idle | Over:
-        return Over(reason="trials") if ended >= budget else Idle()
-
     def _is_owned(self, number: int, row: Row | None, now: float) -> bool:
         """Whether somebody trains it: a live lease, or this very worker, which may have been kept from renewing."""
         if row is None:
@@ -181,20 +178,6 @@ class Claims:
 
     def _see(self) -> Seen:
         return self._store.storage.see(self._record.study_id)
-
-    def _over(self, ended: int, account: Row) -> Over | None:
-        budget = self._record.definition.budget
-        used = (ended, account["worked_seconds"] / 3600, account["slot_seconds"] / 3600)
-        limits = (budget.trials, budget.hours, budget.gpu_hours)
-        for reason, use, limit in zip(BUDGETS, used, limits, strict=True):
-            if limit is not None and use >= limit:
-                return Over(reason=reason)
-        if self._record.stop_requested:
-            return Over(reason="stop")
-        failed = consecutive_failures(self._rows.ends(), account["failures_since"])
-        if len(failed) >= budget.max_consecutive_failures:
-            return Over(reason="failed", detail=self._rows.outcome(failed[0]).detail)
-        return None
 
     def _give_out(
         self,
@@ -300,14 +283,8 @@ class Claims:
                 )
             ).all()
         budget = self._store.study(self._name).definition.budget
-        left = []
-        if budget.hours is not None:
-            left.append(budget.hours * 3600 - books["worked_seconds"])
-        if budget.gpu_hours is not None:
-            left.append((budget.gpu_hours * 3600 - books["slot_seconds"]) / max(1, len(slots)))
-        return Orders(
-            lost=tuple(lost), stop=bool(books["stop_requested"]), seconds_left=max(0.0, min(left)) if left else None
-        )
+        left = seconds_left(budget, books, len(slots))
+        return Orders(lost=tuple(lost), stop=bool(books["stop_requested"]), seconds_left=left)
 
     def report(self, claim: Claim, epoch: Epoch) -> bool:
         """Records one epoch; returns whether the pruner would end the trial."""
