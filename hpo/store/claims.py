@@ -8,6 +8,7 @@ lost trial keeps its number and stays RUNNING: there is no FAIL, no copy and not
 import logging
 import math
 import threading
+import time
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
@@ -25,6 +26,7 @@ from hpo.store.duplicates import Duplicates, waits
 from hpo.store.endings import Endings, artifacts_of
 from hpo.store.limits import BUDGETS, no_more, over, seconds_left
 from hpo.store.lock import LockLostError
+from hpo.store.outages import Outages
 from hpo.store.overview import PROGRESS, given
 from hpo.store.proposals import Proposals, derive_seed
 from hpo.store.records import Claim, Idle, Orders, Over, StudyRecord, TrialRecord
@@ -54,6 +56,7 @@ class Claims:
         times: lease length.
         give_up: once set, an unusable database is waited for only briefly; None waits as long as always.
         vitals: where the worker counts.
+        clock: monotonic seconds; tests pass one of their own.
     """
 
     def __init__(
@@ -65,7 +68,9 @@ class Claims:
         *,
         give_up: threading.Event | None = None,
         vitals: Vitals | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._outages = Outages(times.lease, met=store.was_away, clock=clock)
         self._vitals = vitals or Vitals(times.renew)
         self._store = store
         self._name = name
@@ -86,7 +91,13 @@ class Claims:
         self._heard = False  # of a trial, since the last renewal
 
     def _retried(self, call: Callable[[], T]) -> T:
-        return retried(call, give_up=self._give_up, waited=self._vitals.waited)
+        answer = retried(call, give_up=self._give_up, waited=self._waited)
+        self._outages.answered()
+        return answer
+
+    def _waited(self, seconds: float) -> None:
+        self._vitals.waited(seconds)
+        self._outages.met()
 
     @property
     def record(self) -> StudyRecord:
@@ -126,16 +137,20 @@ class Claims:
             self._record = self._proposals.record = self._store.study(self._name)
             budget = self._record.definition.budget
             now, account, rows = self._rows.open()
+            self._outages.answered()
             self._endings.complete(self._rows.unclosed())
             seen = self._see()
             trials, running = seen.trials, seen.of(State.RUNNING)
-            nobodys = [number for number in running if not self._is_owned(number, rows.get(number), now)]
+            silent = [number for number in running if not self._is_owned(number, rows.get(number), now)]
+            nobodys = [number for number in silent if not self._may_come_back(rows.get(number))]
             waiting = [number for number in nobodys if waits(rows.get(number), trials)]
             lost = [number for number in nobodys if number not in waiting]
             ended = len(seen.finished) - seen.failed
             end = over(self._record, ended, account, self._rows)
             if end is not None:
                 if end.reason in BUDGETS:
+                    if nobodys != silent:
+                        return Idle()  # who leaves now would leave them to nobody, should their workers be dead
                     for number in nobodys:
                         row = rows.get(number)
                         self._endings.end_lost(number, row, Cause.BUDGET, 0 if row is None else row["losses"])
@@ -175,6 +190,10 @@ class Claims:
             return False
         ours = (number, row["attempt"]) in self._live and row["worker"] == self._worker
         return ours or (row["expires_at"] is not None and row["expires_at"] > now)
+
+    def _may_come_back(self, row: Row | None) -> bool:
+        """Whether a lease may have run out in an outage: its worker could not renew it, and gets the time to."""
+        return row is not None and row["expires_at"] is not None and self._outages.lately
 
     def _see(self) -> Seen:
         return self._store.storage.see(self._record.study_id)

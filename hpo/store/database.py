@@ -44,6 +44,8 @@ class Database:
         except HpoError:
             self._database.close()
             raise
+        self.was_away = False
+        """It could not be reached at first, and was waited for."""
         # those that have ended never change: who looks again and again need not read them again
         self.ended: dict[tuple[int, float], dict[int, TrialRecord]] = {}
         self.glanced: dict[tuple[int, float], dict[int, TrialRecord]] = {}  # the same without their parameters
@@ -65,6 +67,7 @@ class Database:
         if seconds == 0:
             return cls(url)
         opened: list[Self] = []
+        pauses: list[float] = []
 
         def attempt() -> None:
             try:
@@ -74,7 +77,8 @@ class Database:
                     raise error.__cause__ from error
                 raise
 
-        retried(attempt, for_seconds=seconds)
+        retried(attempt, for_seconds=seconds, waited=pauses.append)
+        opened[0].was_away = bool(pauses)
         return opened[0]
 
     def __enter__(self) -> Self:

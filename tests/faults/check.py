@@ -41,7 +41,8 @@ class TakeOver:
         number, attempt: what it was given out as.
         renewed, expired: moments of the lease's last renewal and of its end, by the database's clock.
         at: moment of the take-over.
-        passed: new trials that were given out between the end of the lease and the take-over.
+        passed: new trials that were given out between the end of the lease and the take-over, not counting those of
+            moments in which workers left leases alone because of an outage.
     """
 
     number: int
@@ -91,7 +92,9 @@ def watch(address: str) -> None:
     engine.dispose()
 
 
-def look(address: str, budget: int, diary: Path, lease: float = LEASE) -> Findings:
+def look(
+    address: str, budget: int, diary: Path, lease: float = LEASE, outages: Sequence[tuple[float, float]] = ()
+) -> Findings:
     """Compares the rows, the triggers' history and the children's diary.
 
     Args:
@@ -99,6 +102,7 @@ def look(address: str, budget: int, diary: Path, lease: float = LEASE) -> Findin
         budget: trials that the study was to have.
         diary: see tests/fake_server.py; of every start.
         lease: seconds of a lease.
+        outages: from when to when workers left leases alone that had run out, because others could not renew theirs.
     """
     engine = create_engine(address.replace("postgresql://", "postgresql+psycopg://"))
     with engine.connect() as connection:
@@ -110,6 +114,7 @@ def look(address: str, budget: int, diary: Path, lease: float = LEASE) -> Findin
     recorded = Counter(row.number for row in audit if row.what == "recorded")
     told = Counter(row.number for row in audit if row.what == "told")
     fresh = [row.at for row in audit if row.what == "given out"]
+    fresh = [at for at in fresh if not any(begin < at < end for begin, end in outages)]
     takeovers = [
         TakeOver(
             number=row.number,

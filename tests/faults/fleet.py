@@ -54,8 +54,9 @@ class Fleet:
         before: what they do before anything else, as Python.
         within: how a command begins that is to run where they do; empty for here.
         history: how often each fault was injected.
-        disturbed: from when to when a trial may have to wait for its take-over, by this machine's clock: the database
-            was away, or a worker stood still, perhaps with the lock in its hand.
+        outages: from when to when workers may leave a lease alone that ran out, by this machine's clock: the database
+            was away, or came back less than a lease ago.
+        stops: from when to when a worker stood still, perhaps with the lock in its hand.
         deserted: workers that ended with an error although nobody had touched them, with what they said.
     """
 
@@ -68,7 +69,8 @@ class Fleet:
     children: str = "fake_server()"
     before: str = ""
     within: tuple[str, ...] = ()
-    disturbed: list[tuple[float, float]] = field(default_factory=list)
+    outages: list[tuple[float, float]] = field(default_factory=list)
+    stops: list[tuple[float, float]] = field(default_factory=list)
     history: Counter[str] = field(default_factory=Counter)
     deserted: list[str] = field(default_factory=list)
 
@@ -211,7 +213,7 @@ class Fleet:
         worker = self.random.choice(self.running())
         worker.stopped_until = time.monotonic() + self.lease + 2.0
         self._signal(worker, signal.SIGSTOP)
-        self.disturbed.append((time.time(), time.time() + self.lease + 2.0))
+        self.stops.append((time.time(), time.time() + self.lease + 2.0))
         self.history["stopped past the lease"] += 1
 
     def outage(self, seconds: float, mode: str) -> None:
@@ -222,7 +224,7 @@ class Fleet:
         while time.monotonic() < deadline:
             time.sleep(0.1)  # the outage itself
         self.server.start()
-        self.disturbed.append((began, time.time() + AWAY_SECONDS))
+        self.outages.append((began, time.time() + AWAY_SECONDS + self.lease))
         self.history[f"database outage ({mode})"] += 1
 
     def close(self) -> None:

@@ -60,6 +60,7 @@ class Verdict:
         n = sum(self.history.values())
         of = f"of {storm.trials} trials, {n} faults"
         waits = self.waits()
+        lost = f"of {len(waits)} lost leases"
         raw = max((each.waited() for each in self.findings.takeovers), default=0.0)
         longest = f"{max(waits, default=0.0):.1f} at most, {raw:.1f} with the outages and stops that fell into it"
         return [
@@ -67,7 +68,7 @@ class Verdict:
             f"lost: {len(self.findings.lost)} {of}",
             f"recorded twice: {len(self.findings.twice)} {of}",
             f"orphaned at the end: {len(self.findings.orphaned)} {of}",
-            f"taken over later than by the next claim: {len(self.findings.neglected)} of {len(waits)} lost leases",
+            f"taken over later than by the next claim, a lease after an outage: {len(self.findings.neglected)} {lost}",
             f"seconds from the last renewal to the take-over (lease {LEASE:g}): {longest}",
             f"beyond the budget: {len(self.findings.beyond)} {of}",
             f"workers lost to an outage: {len(self.deserted)} of {storm.workers} x {storm.outages} outages",
@@ -114,9 +115,9 @@ def rage(server: Server, folder: Path, storm: Storm, say: Callable[[str], None] 
     diary = folder / "diary"
     return Verdict(
         history=dict(fleet.history),
-        findings=look(address, storm.trials, diary),
+        findings=look(address, storm.trials, diary, outages=fleet.outages),
         deserted=fleet.deserted,
-        disturbed=fleet.disturbed,
+        disturbed=fleet.outages + fleet.stops,
         counts=store.status("s").counts,
         starts=len(diary.read_text().splitlines()),
         seconds=ended - began,
