@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 import optuna
-from sqlalchemy import or_, select
+from sqlalchemy import select
 
 from hpo import errors, search
 from hpo.resolve import split_params
@@ -21,7 +21,7 @@ from hpo.settings import Times
 from hpo.store import glance, tables
 from hpo.store.books import Books, Row
 from hpo.store.catalogue import Store
-from hpo.store.connect import OUTAGE, retried
+from hpo.store.connect import OUTAGE, held, retried
 from hpo.store.duplicates import Duplicates, waits
 from hpo.store.endings import Endings, artifacts_of
 from hpo.store.limits import BUDGETS, no_more, over, seconds_left
@@ -133,7 +133,7 @@ class Claims:
 
     def _claim(self) -> Claim | Idle | Over | None:
         """As `claim`; None for a proposal that needs no training."""
-        with self._lock.hold(self._give_up) as still_held:
+        with held(self._lock, self._give_up) as still_held:
             self._record = self._proposals.record = self._store.study(self._name)
             budget = self._record.definition.budget
             now, account, rows = self._rows.open()
@@ -179,7 +179,7 @@ class Claims:
             if len(waiting) >= MOST_WAITING:
                 return Idle()
             still_held()
-            with self._store.storage.asking():
+            with self._store.storage.asking(still_held):
                 trial = self._proposals.ask(seen, rows)
                 suggestion = search.suggest(trial, self._record.spaces)
             return self._give_out(trial, suggestion, rows, seen, 0, still_held)
@@ -253,12 +253,7 @@ class Claims:
             if row is None:
                 connection.execute(self._rows.insert(number, seed=seed, artifacts=artifacts, **values))
             else:
-                columns = tables.trials.c
-                still_lost = self._rows.update(number).where(
-                    or_(columns.expires_at.is_(None), columns.expires_at <= now)
-                )
-                if connection.execute(still_lost.values(**values)).rowcount == 0:
-                    raise LockLostError(f"trial {number} was renewed by its worker after all")
+                self._rows.take(connection, number, now, **values)
         model, training = split_params(suggestion.params)
         return Claim(
             number=number,
@@ -338,13 +333,18 @@ class Claims:
 
         Calling it again with the same claim is harmless: the first result stays.
         """
-        recorded = self._retried(lambda: self._finish(claim, result))
+        while True:
+            try:
+                recorded = self._retried(lambda: self._finish(claim, result))
+                break
+            except LockLostError as error:
+                log.warning("%s; recording trial %d again", error, claim.number)
         if recorded:
             self._vitals.finished(result)
         return recorded
 
     def _finish(self, claim: Claim, result: Result) -> bool:
-        with self._lock.hold(self._give_up):
+        with held(self._lock, self._give_up):
             with self._store.rdb.engine.begin() as connection:
                 now = self._books.tick(connection)
                 row = connection.execute(self._rows.select(claim.number)).mappings().one()

@@ -5,13 +5,14 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar
 
 import optuna
 from sqlalchemy import ColumnElement
 from sqlalchemy.exc import (
+    IntegrityError,
     InterfaceError,
     InternalError,
     OperationalError,
@@ -178,6 +179,22 @@ def retried(
             give_up.wait(wait)
         waited(time.monotonic() - tried)
         pause = min(10.0, pause * 2)
+
+
+@contextlib.contextmanager
+def held(lock: Lock, give_up: threading.Event | None) -> Iterator[Callable[[], None]]:
+    """Holds a lock, and takes what others wrote meanwhile for what it is: a sign that it was lost.
+
+    Raises:
+        LockLostError: it was lost.
+        StorageError: it could not be had in time.
+    """
+    with lock.hold(give_up) as still_held:
+        try:
+            yield still_held
+        except (IntegrityError, optuna.exceptions.UpdateFinishedTrialError):
+            still_held()
+            raise
 
 
 @contextlib.contextmanager

@@ -3,6 +3,8 @@
 From the first step on a result is safe, and all steps may be repeated after a crash at any point between.
 """
 
+import contextlib
+
 import optuna
 
 from hpo import search
@@ -54,29 +56,35 @@ class Endings:
                 seed = derive_seed(self._record.definition.split.seed, number)
                 artifacts = artifacts_of(self._record, number)
                 connection.execute(self._rows.insert(number, seed=seed, attempt=0, losses=losses, artifacts=artifacts))
-            self._rows.record(connection, number, result, now)
             # nobody's: a worker that comes back with a result is refused
-            connection.execute(self._rows.update(number).values(losses=losses, worker=None, expires_at=now))
+            self._rows.take(connection, number, now, losses=losses, worker=None, expires_at=now)
+            self._rows.record(connection, number, result, now)
         self.close(number, result)
 
     def close(self, number: int, result: Result, trial: optuna.trial.Trial | None = None) -> None:
         """Tells Optuna, unless it knows already, and ends the lease. Safe to repeat after any crash between."""
-        frozen = self._store.storage.one(self._record.study_id, number)
-        if not frozen.state.is_finished():
-            trial = trial or self._proposals.reattach(number)
-            for step, reported in self._record.definition.search.pruner.closing_reports(result):
-                if step not in frozen.intermediate_values:
-                    trial.report(reported, step)
-            search.mark(trial, infeasible=result.cause in INFEASIBLE)
-            trial.set_user_attr("cause", result.cause.value)
-            if result.parameters is not None:
-                trial.set_user_attr("parameters", result.parameters)
-            if "total" in result.seconds:
-                trial.set_user_attr("seconds", round(result.seconds["total"], 2))
-            state, values = search.ending(result, self._record.definition.train.metrics)
-            self._study.tell(number, values, state=state, skip_if_finished=True)
+        # Who lost the lock meanwhile may find that another one has told Optuna: what our row says, as we would have.
+        with contextlib.suppress(optuna.exceptions.UpdateFinishedTrialError):
+            self._tell(number, result, trial)
         with self._store.rdb.engine.begin() as connection:
             connection.execute(self._rows.update(number).values(expires_at=None))
+
+    def _tell(self, number: int, result: Result, trial: optuna.trial.Trial | None) -> None:
+        frozen = self._store.storage.one(self._record.study_id, number)
+        if frozen.state.is_finished():
+            return
+        trial = trial or self._proposals.reattach(number)
+        for step, reported in self._record.definition.search.pruner.closing_reports(result):
+            if step not in frozen.intermediate_values:
+                trial.report(reported, step)
+        search.mark(trial, infeasible=result.cause in INFEASIBLE)
+        trial.set_user_attr("cause", result.cause.value)
+        if result.parameters is not None:
+            trial.set_user_attr("parameters", result.parameters)
+        if "total" in result.seconds:
+            trial.set_user_attr("seconds", round(result.seconds["total"], 2))
+        state, values = search.ending(result, self._record.definition.train.metrics)
+        self._study.tell(number, values, state=state, skip_if_finished=True)
 
 
 def artifacts_of(record: StudyRecord, number: int) -> str:

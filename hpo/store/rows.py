@@ -9,6 +9,7 @@ from sqlalchemy import Connection, insert, or_, select, update
 from hpo.store import tables
 from hpo.store.books import Books, Row
 from hpo.store.database import Database
+from hpo.store.lock import LockLostError
 from hpo.store.overview import MOST_LISTED, End, since_success
 from hpo.store.records import Claim
 from hpo.trial import Result
@@ -73,12 +74,15 @@ class Rows:
             return Result.model_validate(connection.execute(self.select(number)).mappings().one()["outcome"])
 
     def record(self, connection: Connection, number: int, result: Result, now: float) -> None:
-        """Writes how a trial ended, in somebody's transaction."""
-        connection.execute(
-            self.update(number).values(
-                outcome=json.loads(result.model_dump_json()), cause=result.cause.value, finished_at=now
-            )
-        )
+        """Writes how a trial ended, in somebody's transaction.
+
+        Raises:
+            LockLostError: somebody else did so before; the first outcome stays.
+        """
+        values = {"outcome": json.loads(result.model_dump_json()), "cause": result.cause.value, "finished_at": now}
+        first = self.update(number).where(tables.trials.c.outcome.is_(None))
+        if connection.execute(first.values(**values)).rowcount == 0:
+            raise LockLostError(f"trial {number} was ended by another worker")
 
     def insert(self, number: int, **values: Any) -> Any:
         """A new row."""
@@ -93,6 +97,17 @@ class Rows:
         """A change of a trial's row."""
         columns = tables.trials.c
         return update(tables.trials).where(columns.study_id == self._study_id, columns.number == number)
+
+    def take(self, connection: Connection, number: int, now: float, **values: Any) -> None:
+        """Changes the row of a trial that nobody holds, in somebody's transaction.
+
+        Raises:
+            LockLostError: somebody holds it after all.
+        """
+        columns = tables.trials.c
+        nobodys = self.update(number).where(or_(columns.expires_at.is_(None), columns.expires_at <= now))
+        if connection.execute(nobodys.values(**values)).rowcount == 0:
+            raise LockLostError(f"trial {number} was renewed by its worker after all")
 
     def fenced(self, claim: Claim, worker: str) -> Any:
         """A change of a trial's row that touches nothing unless the worker's claim still stands."""

@@ -8,7 +8,7 @@ import contextlib
 import copy
 import json
 import threading
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, cast
 
@@ -83,17 +83,21 @@ class Cache(_CachedStorage):
         self._asking = threading.local()
 
     @contextlib.contextmanager
-    def asking(self) -> Iterator[None]:
+    def asking(self, still_held: Callable[[], None]) -> Iterator[None]:
         """While this thread has a trial proposed: nothing is read again, and what is proposed is written at the end.
 
         To be entered under the study's lock, which keeps others from adding to its trials, after a look at them.
         Optuna would read them up to four times more, and write each parameter by itself.
+
+        Args:
+            still_held: raises if the lock was lost: another one has then proposed parameters of the same trial.
         """
         gathered = self._asking.gathered = _Gathered([], {})
         try:
             yield
             del self._asking.gathered
             if gathered.params or gathered.attributes:
+                still_held()
                 with self._backend.engine.begin() as connection:
                     for table, rows in ((_PARAMS, gathered.params), (_ATTRIBUTES, list(gathered.attributes.values()))):
                         if rows:
