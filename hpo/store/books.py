@@ -9,20 +9,31 @@ from typing import Any
 from sqlalchemy import Connection, select, update
 
 from hpo.store import tables
-from hpo.store.database import Database
+from hpo.store.database import Database, deleted
+from hpo.store.records import StudyRecord
 
 Row = dict[str, Any]
 
 
 class Books:
-    """The account of one study's time."""
+    """The account of one study's time.
 
-    def __init__(self, store: Database, study_id: int) -> None:
+    Args:
+        store: the database.
+        record: the study.
+    """
+
+    def __init__(self, store: Database, record: StudyRecord) -> None:
         self._store = store
-        self._study_id = study_id
+        self._record = record
+        self._study_id = record.study_id
 
     def tick(self, connection: Connection) -> float:
-        """Accounts for lease time until now; to be called before any lease changes. Returns the moment."""
+        """Accounts for lease time until now; to be called before any lease changes. Returns the moment.
+
+        Raises:
+            UsageError: the study was deleted.
+        """
         # The row first, the moment second: on PostgreSQL two ticks would else count the same seconds.
         since: float = self.read(connection, lock=True)["clock_at"]
         now = self._store.now(connection)
@@ -55,6 +66,9 @@ class Books:
 
         Args:
             lock: keep others from changing the row until the transaction ends. (SQLite's transactions do so anyway.)
+
+        Raises:
+            UsageError: the study was deleted; SQLite may have given its number to another one.
         """
         columns = tables.studies.c
         wanted = (
@@ -64,10 +78,13 @@ class Books:
             columns.failures_since,
             columns.stop_requested,
         )
-        query = select(*wanted).where(columns.study_id == self._study_id)
+        query = select(*wanted).where(columns.study_id == self._study_id, columns.created_at == self._record.created_at)
         if lock:
             query = query.with_for_update()
-        return dict(connection.execute(query).mappings().one())
+        row = connection.execute(query).mappings().first()
+        if row is None:
+            raise deleted(self._record)
+        return dict(row)
 
 
 def account(leases: list[tuple[float, float]], since: float, now: float) -> tuple[float, float]:

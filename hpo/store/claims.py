@@ -22,6 +22,7 @@ from hpo.store import glance, tables
 from hpo.store.books import Books, Row
 from hpo.store.catalogue import Store
 from hpo.store.connect import OUTAGE, held, retried
+from hpo.store.database import deleted
 from hpo.store.duplicates import Duplicates, waits
 from hpo.store.endings import Endings, artifacts_of
 from hpo.store.limits import BUDGETS, no_more, over, seconds_left
@@ -73,19 +74,18 @@ class Claims:
         self._outages = Outages(times.lease, met=store.was_away, clock=clock)
         self._vitals = vitals or Vitals(times.renew)
         self._store = store
-        self._name = name
         self._worker = worker
         self._lease = times.lease
         self._give_up = give_up
         self._lock = store.lock(name)
         self._record = self._retried(lambda: store.study(name))
         self._study = self._retried(lambda: store.optuna_study(self._record))
-        self._books = Books(store, self._record.study_id)
+        self._books = Books(store, self._record)
         self._rows = Rows(store, self._record.study_id, self._books)
         self._proposals = Proposals(store, self._record, self._study)
         self._endings = Endings(store, self._record, self._study, self._books, self._rows, self._proposals)
         self._duplicates = Duplicates(store, self._record, self._books, self._rows, self._endings)
-        self.roster = Roster(store, self._record.study_id, worker, give_up)
+        self.roster = Roster(store, self._record, self._books, worker, self._retried)
         self._live: dict[Key, optuna.trial.Trial] = {}
         self._reported: dict[Key, int] = {}
         self._heard = False  # of a trial, since the last renewal
@@ -118,7 +118,11 @@ class Claims:
     # --- claim -------------------------------------------------------------------------------------------------
 
     def claim(self) -> Claim | Idle | Over:
-        """A trial to train: a lost one first, else a new one; or that there is none now, or none any more."""
+        """A trial to train: a lost one first, else a new one; or that there is none now, or none any more.
+
+        Raises:
+            UsageError: the study was deleted; so do the calls below.
+        """
         for _ in range(MOST_KNOWN):
             # Reading all that is new takes long on a large study: not under the lock.
             self._retried(self._see)
@@ -134,7 +138,7 @@ class Claims:
     def _claim(self) -> Claim | Idle | Over | None:
         """As `claim`; None for a proposal that needs no training."""
         with held(self._lock, self._give_up) as still_held:
-            self._record = self._proposals.record = self._store.study(self._name)
+            self._record = self._proposals.record = self._store.again(self._record)
             budget = self._record.definition.budget
             now, account, rows = self._rows.open()
             self._outages.answered()
@@ -196,7 +200,10 @@ class Claims:
         return row is not None and row["expires_at"] is not None and self._outages.lately
 
     def _see(self) -> Seen:
-        return self._store.storage.see(self._record.study_id)
+        try:
+            return self._store.storage.see(self._record.study_id)
+        except KeyError as error:
+            raise deleted(self._record) from error
 
     def _give_out(
         self,
@@ -296,7 +303,7 @@ class Claims:
                     tables.trials.c.study_id == self._record.study_id, tables.trials.c.expires_at > now
                 )
             ).all()
-        budget = self._store.study(self._name).definition.budget
+        budget = self._store.again(self._record).definition.budget
         left = seconds_left(budget, books, len(slots))
         return Orders(lost=tuple(lost), stop=bool(books["stop_requested"]), seconds_left=left)
 
@@ -320,6 +327,8 @@ class Claims:
 
         try:
             prune = self._retried(report)
+        except KeyError as error:
+            raise deleted(self._record) from error
         except optuna.exceptions.UpdateFinishedTrialError:
             return False  # somebody else finished it: the next renewal says so
         if new:

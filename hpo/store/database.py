@@ -108,6 +108,7 @@ class Database:
     def optuna_study(self, record: StudyRecord) -> optuna.Study:
         """Optuna's object for a study, with its pruner."""
         definition = record.definition
+        self.storage.only(record.study_id, record.created_at)
         with quiet_optuna():
             return optuna.load_study(
                 study_name=record.name,
@@ -142,12 +143,28 @@ class Database:
             raise UsageError(f"no study {name!r} in {self.place}; {hint}")
         return record
 
+    def again(self, record: StudyRecord) -> StudyRecord:
+        """A study as it is now.
+
+        Raises:
+            UsageError: it was deleted; another one may have its name by now.
+        """
+        found = self._find(record.name)
+        if found is None or (found.study_id, found.created_at) != (record.study_id, record.created_at):
+            raise deleted(record)
+        return found
+
     def names(self) -> list[str]:
         """Names of all studies, oldest first."""
         with self.rdb.engine.begin() as connection:
             return list(
                 connection.execute(select(tables.studies.c.name).order_by(tables.studies.c.created_at)).scalars()
             )
+
+
+def deleted(record: StudyRecord) -> UsageError:
+    """What those are told who still work on a study that is gone."""
+    return UsageError(f"study {record.name!r} was deleted; nothing more is recorded for it")
 
 
 def _study_record(row: Mapping[str, Any]) -> StudyRecord:

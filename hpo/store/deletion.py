@@ -117,11 +117,9 @@ def _note(store: Database, doomed: Doomed) -> None:
     """Our rows go, and the notes come, at once."""
     with store.rdb.engine.begin() as connection:
         now = store.now(connection)
-        ids = list(
-            connection.execute(
-                select(tables.studies.c.study_id).where(tables.studies.c.name.in_(doomed.names))
-            ).scalars()
-        )
+        # A worker that enters itself at this moment is waited for; one that comes later finds no study.
+        wanted = select(tables.studies.c.study_id).where(tables.studies.c.name.in_(doomed.names)).with_for_update()
+        ids = list(connection.execute(wanted).scalars())
         live = connection.execute(
             select(tables.trials.c.worker).where(tables.trials.c.study_id.in_(ids), tables.trials.c.expires_at > now)
         ).scalar()

@@ -1,13 +1,13 @@
 """The list of a study's workers: who joined, when each was last heard of, who left."""
 
-import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from sqlalchemy import Connection, delete, insert, or_, select, update
 
 from hpo.store import tables
-from hpo.store.connect import retried
+from hpo.store.books import Books
 from hpo.store.database import Database
+from hpo.store.records import StudyRecord
 
 FORGET_SECONDS = 3600.0
 
@@ -32,16 +32,25 @@ class Roster:
 
     Args:
         store: the database.
-        study_id: of the study.
+        record: the study.
+        books: the study's account of time.
         worker: id of the worker, unlike all others'.
-        give_up: once set, an unusable database is waited for only briefly.
+        retried: carries out a call, again and again while the database cannot be used.
     """
 
-    def __init__(self, store: Database, study_id: int, worker: str, give_up: threading.Event | None) -> None:
+    def __init__(
+        self,
+        store: Database,
+        record: StudyRecord,
+        books: Books,
+        worker: str,
+        retried: Callable[[Callable[[], None]], None],
+    ) -> None:
         self._store = store
-        self._study_id = study_id
+        self._study_id = record.study_id
+        self._books = books
         self._worker = worker
-        self._give_up = give_up
+        self._retried = retried
 
     def join(
         self, *, host: str, pid: int, slots: int, lease: float, devices: Sequence[str | None] | None = None
@@ -50,6 +59,9 @@ class Roster:
 
         Args:
             devices: of each slot: the GPU that it uses, None for none.
+
+        Raises:
+            UsageError: the study was deleted.
         """
 
         def join() -> None:
@@ -57,6 +69,7 @@ class Roster:
                 entered = tables.workers.c.worker == self._worker
                 if connection.execute(select(tables.workers.c.worker).where(entered)).first() is not None:
                     return
+                self._books.read(connection, lock=True)  # whoever deletes the study waits, and removes this row too
                 now = self._store.now(connection)
                 connection.execute(
                     insert(tables.workers).values(
@@ -72,7 +85,7 @@ class Roster:
                     )
                 )
 
-        retried(join, give_up=self._give_up)
+        self._retried(join)
 
     def seen(self, connection: Connection, now: float) -> None:
         """Notes, in somebody's transaction, that the worker lives."""
@@ -88,4 +101,4 @@ class Roster:
                     update(tables.workers).where(tables.workers.c.worker == self._worker).values(left_at=now)
                 )
 
-        retried(leave, give_up=self._give_up)
+        self._retried(leave)

@@ -69,6 +69,7 @@ class Cache(_CachedStorage):
     def __init__(self, backend: Reading) -> None:
         super().__init__(backend)
         self._seen: dict[int, _Study] = {}
+        self._created: dict[int, float] = {}
         self._asking = threading.local()
 
     def __getstate__(self) -> dict[Any, Any]:
@@ -207,8 +208,28 @@ class Cache(_CachedStorage):
     def delete_study(self, study_id: int) -> None:
         """Forgets it too: SQLite gives its number to the next one."""
         with self._lock:
-            self._seen.pop(study_id, None)
+            self._forget(study_id)
         super().delete_study(study_id)
+
+    def only(self, study_id: int, created_at: float) -> None:
+        """Forgets what it knows of an earlier study of this number, which another process has deleted.
+
+        Args:
+            study_id: of the study.
+            created_at: when it was created.
+        """
+        with self._lock:
+            if self._created.setdefault(study_id, created_at) != created_at:
+                self._forget(study_id)
+                self._created[study_id] = created_at
+
+    def _forget(self, study_id: int) -> None:
+        """Ours, and what Optuna's cache would forget of a study that it deletes itself."""
+        self._seen.pop(study_id, None)
+        self._studies.pop(study_id, None)
+        of_study = [key for key in self._study_id_and_number_to_trial_id if key[0] == study_id]
+        for key in of_study:
+            self._trial_id_to_study_id_and_number.pop(self._study_id_and_number_to_trial_id.pop(key), None)
 
     def _add_trials_to_cache(self, study_id: int, trials: list[FrozenTrial]) -> None:
         """Called by Optuna's cache, under its lock, with what it has read or made."""

@@ -1,10 +1,13 @@
 """Deleting a study: nothing of it stays behind, whoever was killed at it, and nobody loses a trial that runs."""
 
+import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
-from sqlalchemy import inspect, text
+from sqlalchemy import event, inspect, text
 
 from hpo import keeping
 from hpo.artifacts.folder import Folder
@@ -12,6 +15,7 @@ from hpo.errors import UsageError
 from hpo.settings import Times
 from hpo.store import Claims, Store, deletion, tables
 from hpo.store.connect import quiet_optuna
+from hpo.trial import Epoch
 from tests.support import claimed, completed, create, definition, open_store, work_off
 
 LEASE = Times().lease
@@ -187,3 +191,82 @@ def test_what_optuna_has_lost_can_be_deleted(store: Store, tmp_path: Path) -> No
         optuna.delete_study(study_name="s", storage=store.storage)
     delete(store, "s", tmp_path)
     assert rows(store) == {}
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_who_worked_on_it_is_told(address: str, clock: Clock, tmp_path: Path, again: bool) -> None:
+    """A worker whose study was deleted, before it joined or after its lease: it says so and leaves nothing behind; nor
+    does it go on with another study that has got the name, and in a file the number.
+    """
+    store, other = open_store(address, clock), open_store(address, clock)
+    create(store, definition(budget={"trials": 2}))
+    claims = Claims(store, "s", "late", Times())
+    claim = claimed(claims)
+    clock.now += LEASE + 1
+    delete(other, "s", tmp_path)
+    if again:
+        create(other, definition(budget={"trials": 2}))
+    before = rows(other)
+    epoch = Epoch(fold=0, epoch=0, step=0, value=0.2, seconds=0.1, logs={})
+    calls: list[Callable[[], object]] = [
+        lambda: claims.roster.join(host="h", pid=1, slots=1, lease=60.0),
+        claims.claim,
+        lambda: claims.renew([claim]),
+        lambda: claims.finish(claim, completed()),
+        lambda: claims.release(claim, lost=True),
+    ]
+    if not again:
+        calls.insert(0, lambda: claims.report(claim, epoch))
+    for call in calls:
+        with pytest.raises(UsageError, match="study 's' was deleted"):
+            call()
+    claims.roster.leave()
+    assert rows(other) == before
+
+
+def test_a_worker_that_joins_in_the_moment_of_the_deletion(address: str, clock: Clock, tmp_path: Path) -> None:
+    """The deletion waits for it, and takes its entry along, or is refused."""
+    store, other = open_store(address, clock), open_store(address, clock)
+    create(store, definition())
+    claims = Claims(store, "s", "late", Times())
+    refused: list[UsageError] = []
+
+    def remove() -> None:
+        try:
+            delete(other, "s", tmp_path)
+        except UsageError as error:
+            refused.append(error)
+
+    deleting = threading.Thread(target=remove)
+
+    def meanwhile(*arguments: Any) -> None:
+        if arguments[2].startswith("INSERT INTO hpo_workers"):
+            deleting.start()
+            deleting.join(0.3)
+
+    event.listen(store.rdb.engine, "before_cursor_execute", meanwhile)
+    claims.roster.join(host="h", pid=1, slots=1, lease=60.0)
+    deleting.join()
+    left = rows(store)
+    assert (left.get("hpo_studies", 0), left.get("hpo_workers", 0)) == ((1, 1) if refused else (0, 0))
+
+
+def test_who_looks_sees_the_successor(tmp_path: Path) -> None:
+    """A dashboard outlives a study and sees another one of its number: it takes none of the trials for the other's."""
+    store, viewer = open_store(tmp_path), open_store(tmp_path)
+    create(store, definition())
+    work_off(Claims(store, "s", "a", Times()))
+    before = viewer.study("s")
+    assert [trial.value for trial in viewer.trials("s")] == [0.5] * 5
+    delete(store, "s", tmp_path)
+    create(store, definition())
+    claims = Claims(store, "s", "b", Times())
+    claims.finish(claimed(claims), completed(0.9))
+    running = claimed(claims)
+    assert viewer.study("s").study_id == before.study_id
+    assert [(trial.value, trial.state) for trial in viewer.trials("s")] == [(0.9, "complete"), (None, "running")]
+    status, _ = viewer.look("s")
+    assert status.best is not None
+    assert (status.best.value, viewer.ended_trial("s", 0).value) == (0.9, 0.9)
+    claims.finish(running, completed(0.1))
+    assert [trial.value for trial in viewer.trials("s")] == [0.9, 0.1]
