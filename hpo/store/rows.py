@@ -10,7 +10,8 @@ from hpo.store import tables
 from hpo.store.books import Books, Row
 from hpo.store.database import Database
 from hpo.store.lock import LockLostError
-from hpo.store.overview import MOST_LISTED, End, since_success
+from hpo.store.overview import End, since_success
+from hpo.store.reading import AT_ONCE
 from hpo.store.records import Claim
 from hpo.trial import Result
 
@@ -41,13 +42,15 @@ class Rows:
         columns = tables.trials.c
         query = select(*(column for column in columns if column.name != "outcome"))
         query = query.where(columns.study_id == self._study_id)
-        if len(self._open) <= MOST_LISTED:
-            query = query.where(or_(columns.number > self._top, columns.number.in_(sorted(self._open))))
+        known = sorted(self._open)
+        first, *more = [columns.number.in_(known[i : i + AT_ONCE]) for i in range(0, max(1, len(known)), AT_ONCE)]
+        found: list[Any] = []
         with self._store.rdb.engine.begin() as connection:
             now = self._books.tick(connection)
             account = self._books.read(connection)
-            found = sorted(connection.execute(query).mappings(), key=itemgetter("number"))
-        for row in found:
+            for some in (or_(columns.number > self._top, first), *more):
+                found += connection.execute(query.where(some)).mappings()
+        for row in sorted(found, key=itemgetter("number")):
             self._take(dict(row))
         return now, account, self._known
 
