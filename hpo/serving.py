@@ -101,7 +101,7 @@ def at_once(bundle: Bundle) -> int:
 
 def _said(error: Exception) -> str:
     """What onnxruntime says, which may quote a stranger's file: as one line that a terminal shows as it is."""
-    return ascii(str(error).partition("\n")[0])
+    return ascii(str(error).strip().partition("\n")[0] or type(error).__name__)
 
 
 @dataclass(frozen=True)

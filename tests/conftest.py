@@ -9,6 +9,7 @@ import tarfile
 import tempfile
 import time
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -55,6 +56,15 @@ for _signal, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIG
 # The same examples in every run, and no limit of time for one: the machine may be busy.
 hypothesis.settings.register_profile("hpo", deadline=None, derandomize=True, database=None)
 hypothesis.settings.load_profile("hpo")
+
+
+LONG = {"faults"}  # folders in which few tests take minutes
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first: a process of pytest-xdist gets whole files, and none should be left alone with a long one."""
+    sizes = Counter(item.path for item in items)
+    items.sort(key=lambda item: (item.path.parent.name not in LONG, -sizes[item.path]))
 
 
 class Require(Protocol):

@@ -222,6 +222,7 @@ def ort_format(path: Path) -> Path:
     return sealed(path, {"model.onnx": content + bytes(3 + 128 - len(content))})
 
 
+NO_TEXT = "(codec can't decode|UnicodeDecodeError)"  # by the version of Python
 ROWS: dict[str, tuple[str, Make]] = {
     "path traversal": (r"'\.\./outside' has '\.\.' in it", with_entry("../outside")),
     "backslashes": (r"'a\\\\\.\.\\\\b' has '\.\.' in it", with_entry("a\\..\\b")),
@@ -264,8 +265,8 @@ ROWS: dict[str, tuple[str, Make]] = {
     "functions": ("model.onnx brings functions of its own", edited(functions)),
     "training": ("model.onnx holds steps of a training", edited(training)),
     "no ONNX": ("model.onnx is not an ONNX model", lambda path: sealed(path, {"model.onnx": b"\xff" * 99})),
-    "input that is no text": ("model.onnx cannot be loaded: .*codec can't decode", no_text(b"window")),
-    "operator that is no text": ("model.onnx cannot be loaded: .*codec can't decode", no_text(b"MatMul")),
+    "input that is no text": (f"model.onnx cannot be loaded: .*{NO_TEXT}", no_text(b"window")),
+    "operator that is no text": (f"model.onnx cannot be loaded: .*{NO_TEXT}", no_text(b"MatMul")),
     "onnxruntime's own format": ("model.onnx cannot be loaded", ort_format),
     "other shape": ("model.onnx: its input is .*17.* its manifest says", edited(reshaped)),
     "Lambda layer": (

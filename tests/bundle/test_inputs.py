@@ -235,7 +235,9 @@ def test_arrays_that_claim_too_much(tmp_path: Path) -> None:
         archive.writestr("X.npy", head)
         claimed = archive.getinfo("X.npy")
         claimed.file_size = claimed.compress_size = len(head) + (1 << 56)
-    with pytest.raises(DataError, match=r"X claims shape \(1125899906842624, 4, 2\), \d+ bytes, but holds"):
+    # by Python, if its zipfile looks for entries that overlap, or by us
+    said = r"not a readable \.npz in X: Overlapped|X claims shape \(1125899906842624, 4, 2\), \d+ bytes, but holds"
+    with pytest.raises(DataError, match=said):
         collect(tmp_path / "w.npz", TWO)
 
 
