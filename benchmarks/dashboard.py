@@ -2,12 +2,13 @@
 
     .venv/bin/python -m benchmarks.dashboard [--on postgresql] [--trials 5000] [--rounds 9]
 
-Makes the study in a folder that is removed again (minutes), starts both servers on its SQLite file, or on a PostgreSQL
-server of its own, and asks in turns as the front-end asks: the list of studies, again, as a second page asks soon after,
-and a hundred times in a row; the study from its first trial on, as somebody opens it; and what is new, as an open page
-asks every ten seconds. Before all but the lists that follow one both have a pause that is longer than Optuna Dashboard's
-own memory of ten seconds. The first round warms up and does not count. Both servers may keep the connection, as a
-browser lets them; who asks is a bare socket, so that the seconds are the servers'. Ten minutes with 9 rounds.
+Makes the study in a folder that is removed again (minutes), starts both servers on its SQLite file, or on a
+PostgreSQL server of its own, and asks in turns as the front-end asks: the list of studies, again, as a second page
+asks soon, and a hundred times in a row; the study from its first trial on, as somebody opens it; and what is new, as
+an open page asks every ten seconds. Before all but the lists that follow one both have a pause that is longer than
+Optuna Dashboard's own memory of ten seconds. The first round warms up and does not count. Both servers may keep the
+connection, as a browser lets them; who asks is a bare socket, so that the seconds are the servers'. Ten minutes with
+9 rounds.
 """
 
 import argparse
