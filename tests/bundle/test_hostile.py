@@ -222,7 +222,7 @@ def ort_format(path: Path) -> Path:
     return sealed(path, {"model.onnx": content + bytes(3 + 128 - len(content))})
 
 
-NO_TEXT = "(codec can't decode|UnicodeDecodeError)"  # by the version of Python
+NO_TEXT = "(codec can't decode|UnicodeDecodeError|InvalidGraph)"  # by the version of Python
 ROWS: dict[str, tuple[str, Make]] = {
     "path traversal": (r"'\.\./outside' has '\.\.' in it", with_entry("../outside")),
     "backslashes": (r"'a\\\\\.\.\\\\b' has '\.\.' in it", with_entry("a\\..\\b")),
