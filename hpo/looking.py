@@ -10,7 +10,7 @@ from typing import Any
 from hpo.errors import StorageError, reason
 from hpo.evaluated import evaluated
 from hpo.render import ended_line, places, state
-from hpo.store import OUTAGE, Status, Store, TrialRecord, pareto
+from hpo.store import OUTAGE, Status, Store, TrialRecord, is_outage, pareto
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Eyes:
         try:
             self.last = self._look()
         except (StorageError, *OUTAGE) as error:
-            if isinstance(error, StorageError) and not isinstance(error.__cause__, OUTAGE):
+            if isinstance(error, StorageError) and not is_outage(error):
                 raise
             self.last = replace(self.last, news=(), away=reason(error.__cause__ or error))
         return self.last

@@ -25,7 +25,7 @@ from hpo.settings import Times
 from hpo.slot import Slot, Wishes
 from hpo.specify import specify
 from hpo.spool import Spool
-from hpo.store import OUTAGE, Claim, Claims, Over, Store
+from hpo.store import Claim, Claims, Over, Store, is_outage
 from hpo.trial import Interruption, TrialSpec
 from hpo.vitals import Vitals
 
@@ -163,7 +163,7 @@ class Supervisor:
         """Marks the worker as gone, unless the database is away: its last renewal says the same a little later."""
         self._left.set()
         self._wishes.abort.set()  # nothing runs any more, so nothing is waited for but briefly
-        if not _is_outage(self._wishes.error):
+        if not is_outage(self._wishes.error):
             try:
                 self._claims.roster.leave()
             except StorageError as error:
@@ -245,7 +245,7 @@ class Supervisor:
 
     def _exit_code(self) -> int:
         wishes, record = self._wishes, self._claims.record
-        if self._signal is not None and _is_outage(wishes.error):
+        if self._signal is not None and is_outage(wishes.error):
             log.warning("%s; leaving all the same: its trials go on elsewhere after their leases", wishes.error)
             return INTERRUPTED if self._signal == signal.SIGINT else DRAINED
         if wishes.error is not None:
@@ -271,8 +271,3 @@ class Supervisor:
 
     def _specify(self, claim: Claim, folder: Path) -> TrialSpec:
         return specify(self._claims.record, claim, self._parts, folder)
-
-
-def _is_outage(error: HpoError | None) -> bool:
-    """Whether the database was away."""
-    return isinstance(error, StorageError) and isinstance(error.__cause__, OUTAGE)

@@ -17,9 +17,8 @@ DAMAGED: Final = (
     OverflowError,  # a place beyond all files
 )
 """What zipfile raises where a zip is none, now or while it is read."""
-_END: Final = struct.Struct(
-    "<4s4H2LH"
-)  # at the end of a zip: what it is, disks, entries, bytes and place of the directory
+# At the end of a zip: what it is, disks, entries, bytes and place of the directory.
+_END: Final = struct.Struct("<4s4H2LH")
 _DIRECTORY: Final = 1 << 16  # bytes; those of bundles and of what lies in them have one or two kB
 _ZIP64_LOCATOR: Final = struct.Struct("<4sLQL")  # in front of the end, where it lies elsewhere
 

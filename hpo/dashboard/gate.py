@@ -16,7 +16,7 @@ from hpo.dashboard.limits import Throttle
 from hpo.dashboard.sessions import Session, Sessions
 from hpo.dashboard.wire import Answer, Environ, Refused, Request, StartResponse, as_json, redirect, text
 from hpo.errors import HpoError, reason
-from hpo.store import OUTAGE
+from hpo.store import OUTAGE, is_outage
 
 _FORM_COOKIE = "hpo_form"
 _PLACE = re.compile(r"/dashboard(/[A-Za-z0-9/_-]*)?", re.ASCII)  # where a login may lead
@@ -98,8 +98,7 @@ class Gate:
         except OUTAGE as error:
             answer = _away(request, error)
         except HpoError as error:  # perhaps a study has just gone
-            outage = isinstance(error.__cause__, OUTAGE)
-            answer = _away(request, error) if outage else _refusal(request, Refused(503, str(error)))
+            answer = _away(request, error) if is_outage(error) else _refusal(request, Refused(503, str(error)))
         except Exception:  # the last door: no answer leaves without our headers and its line of the audit
             log.exception("%s %r failed", request.method, request.path)
             answer = _refusal(request, Refused(500, BROKEN))

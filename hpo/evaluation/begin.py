@@ -104,9 +104,8 @@ def due(store: Store, record: StudyRecord, asked: Asked) -> Due:
             return Due(evaluation.plan, evaluation, shown=evaluation.report)
     begun = [e for e in earlier if e.report is None]
     ranked = [e for e in reported if not _tested(e)]
-    for evaluation in (*spent, *begun, *ranked):
-        return Due(evaluation.plan, evaluation, spent=evaluation in spent)
-    return Due(best, None)
+    first = next(iter((*spent, *begun, *ranked)), None)
+    return Due(best, None) if first is None else Due(first.plan, first, spent=first in spent)
 
 
 def _keys(plan: Plan) -> set[str]:

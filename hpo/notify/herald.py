@@ -15,7 +15,7 @@ from hpo.errors import HpoError
 from hpo.notify.events import event
 from hpo.notify.ways import Undelivered, Way, wanted, ways
 from hpo.settings import Times
-from hpo.store import OUTAGE, Store, StudyRecord
+from hpo.store import OUTAGE, Store, StudyRecord, is_outage
 from hpo.store.outbox import Letter, Outbox
 from hpo.study_notify import Notify
 
@@ -94,7 +94,7 @@ class Herald:
             except OUTAGE:
                 continue
             except HpoError as error:
-                if not isinstance(error.__cause__, OUTAGE):
+                if not is_outage(error):
                     self._warn(str(error))
                     return
 

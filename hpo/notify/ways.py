@@ -9,6 +9,7 @@ import urllib.request
 from collections.abc import Mapping
 from email.message import EmailMessage
 from email.utils import formatdate
+from html import escape
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -84,7 +85,8 @@ class Webhook:
     def deliver(self, event: str, notice: Mapping[str, Any], seconds: float) -> None:
         """Posts it. A redirect is not followed."""
         headers = {"Content-Type": "application/json", "Idempotency-Key": event, "User-Agent": "hpo"}
-        body = json.dumps({**notice, "text": _plain(notice.get("text", ""))}).encode()
+        # as chats show it as it is: https://docs.slack.dev/messaging/formatting-message-text#escaping
+        body = json.dumps({**notice, "text": escape(notice.get("text", ""), quote=False)}).encode()
         request = urllib.request.Request(self._url, body, headers, method="POST")  # noqa: S310 - looked at above
         try:
             with self._opener.open(request, timeout=seconds) as answer:
@@ -141,11 +143,6 @@ class Email:
         rest = {key: value for key, value in notice.items() if key != "text"}
         message.set_content(f"{notice['text']}\n\n{json.dumps(rest, indent=2)}\n")
         return message
-
-
-def _plain(text: str) -> str:
-    """As chats show it as it is: https://docs.slack.dev/messaging/formatting-message-text#escaping."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _kind(error: BaseException) -> str:

@@ -3,7 +3,7 @@
 from hpo.store.address import has_password, redacted, without_password
 from hpo.store.catalogue import Store
 from hpo.store.claims import Claims
-from hpo.store.connect import OUTAGE, on_server, retried
+from hpo.store.connect import OUTAGE, is_outage, on_server, retried
 from hpo.store.evaluations import Evaluations, give, open_once, openings, refuse_second
 from hpo.store.overview import pareto, ranked
 from hpo.store.records import (
@@ -54,6 +54,7 @@ __all__ = [
     "WorkerRecord",
     "give",
     "has_password",
+    "is_outage",
     "on_server",
     "open_once",
     "openings",

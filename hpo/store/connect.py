@@ -140,6 +140,11 @@ def open_storage(database: Backend, *, create: bool, read_only: bool = False) ->
     return storage
 
 
+def is_outage(error: BaseException | None) -> bool:
+    """Whether an error of ours says that the database was away."""
+    return error is not None and isinstance(error.__cause__, OUTAGE)
+
+
 def retried(
     call: Callable[[], T],
     *,

@@ -4,9 +4,8 @@ import math
 import time
 from collections.abc import Callable
 
-SHORT = (
-    1 / 3
-)  # of a lease: what a lease outlasts, with the time since its last renewal and the pause until the next try
+# Of a lease: what a lease outlasts, with the time since its last renewal and the pause until the next try.
+SHORT = 1 / 3
 
 
 class Outages:
