@@ -19,7 +19,7 @@ from hpo.study_space import Item, entries
 from hpo.study_table import Positive, Table, check_known, shown
 
 # What hpo itself puts beside a study, under the name NAME/SIBLING; no file may be called so.
-SIBLINGS = ("evaluate", "refit")
+SIBLINGS = EVALUATE, REFIT = "evaluate", "refit"
 
 
 def data_table(raw: object) -> object:

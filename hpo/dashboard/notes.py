@@ -62,19 +62,19 @@ def of_study(status: Status, record: StudyRecord, evaluation: Mapping[str, Any] 
             f"{_plain(data.name)}: {data.n_train:,} windows of {steps} steps x {channels} channels, "
             f"{len(data.classes)} classes `{data.sha256[:12]}`",
         ),
-        (
-            "split",
-            f"{_plain(', '.join(record.definition.split.words(record.folds)))} `{data.split_sha256[:12]}`",
-        ),
+        ("split", f"{_plain(record.split)} `{data.split_sha256[:12]}`"),
         ("budget", ", ".join(_budget(status))),
         ("best", _best(status)),
         ("ended", _ended(status)),
         ("workers", _workers(status)),
         ("time", f"training {duration(status.seconds['training'])}, overhead {duration(status.seconds['overhead'])}"),
-        ("evaluated", _evaluated(evaluation)),
-        ("take it", f"`hpo export {record.name} -o best.json`"),
     ]
-    if evaluation is None:
+    if record.definition.sibling:
+        rows.append(("part of", f"the evaluation of `{record.name.partition('/')[0]}`"))
+    else:
+        rows.append(("evaluated", _evaluated(evaluation)))
+        rows.append(("take it", f"`hpo export {record.name} -o best.json`"))
+    if evaluation is None and not record.definition.sibling:
         rows.append(("next", f"`hpo evaluate {record.name}` - fresh seeds, then one look at the test part"))
     if status.state == "failed":
         rows.append(("failed with", _plain(status.last_failure[-500:])))

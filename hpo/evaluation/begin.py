@@ -6,6 +6,7 @@ from typing import Any
 from hpo.errors import UsageError
 from hpo.evaluation import plan as planning
 from hpo.store import Evaluation, Evaluations, Plan, Store, StudyRecord
+from hpo.study_file import EVALUATE
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def plan(store: Store, name: str, asked: Asked) -> dict[str, Any]:
     record = store.study(name)
     todo = due(store, record, asked)
     found, tested = todo.plan, asked.test or todo.spent
-    sibling = planning.sibling_name(name, planning.EVALUATE)
+    sibling = planning.sibling_name(name, EVALUATE)
     trained = planning.by_key(store.trials(sibling)) if sibling in store.names() else {}
     searched = {trial.number: trial.outcome for trial in store.trials(name)}
     each = [searched.get(-1 if c.trial is None else c.trial) for c in found.configurations]

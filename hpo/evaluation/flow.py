@@ -48,6 +48,7 @@ from hpo.store import (
     openings,
     refuse_second,
 )
+from hpo.study_file import EVALUATE, REFIT, SIBLINGS
 from hpo.trial import MODEL
 from hpo.versions import installed
 from hpo.worker import DRAINED, OK
@@ -150,7 +151,7 @@ class _Work:
             Unfinished: trainings are left.
         """
         plan, metric = self.evaluation.plan, self.record.definition.train.metric
-        trials = self._train(planning.EVALUATE, planning.given_trials(plan), self.record.data)
+        trials = self._train(EVALUATE, planning.given_trials(plan), self.record.data)
         ranking = rank(plan, trials, metric)
         winner = ranking[0]
         if not winner.values:
@@ -240,7 +241,7 @@ class _Work:
             update={"split_sha256": data.refit(self.record.data.split_sha256, self.here.cache)}
         )
         wanted = planning.refit_trials(self.evaluation.plan, winner.configuration, course.rates if course else None)
-        trials = planning.by_key(self._train(planning.REFIT, wanted, arrays))
+        trials = planning.by_key(self._train(REFIT, wanted, arrays))
         completed = {given.index: trials[given.key] for given, _ in wanted if trials[given.key].state == "complete"}
         if not completed:
             causes = sorted({trial.cause.value for trial in trials.values() if trial.cause})
@@ -297,7 +298,7 @@ class _Work:
             "MiniRocket and DTW are compiled once on a machine, which takes a minute",
             soft_wrap=True,
         )
-        train, place = self.record.definition.train, f"{name}/{planning.EVALUATE}/test-{purpose[:12]}"
+        train, place = self.record.definition.train, f"{name}/{EVALUATE}/test-{purpose[:12]}"
         request = Request(
             data_sha256=self.record.data.sha256,
             cache=str(here.cache),
@@ -333,7 +334,7 @@ class _Work:
         """Time with at least one training at work, of the search and of the two parts of the evaluation."""
         names = {
             "search": self.record.name,
-            **{part: planning.sibling_name(self.record.name, part) for part in (planning.EVALUATE, planning.REFIT)},
+            **{part: planning.sibling_name(self.record.name, part) for part in SIBLINGS},
         }
         there = self.store.names()
         return {

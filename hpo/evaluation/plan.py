@@ -12,7 +12,6 @@ from hpo.store import Configuration, Given, Plan, StudyRecord, TrialRecord, rank
 from hpo.store.proposals import derive_seed
 from hpo.study_file import Budget, Search, StudyDef
 
-EVALUATE, REFIT = "evaluate", "refit"
 # Seeds of a search derive from its trials' numbers, which are never so large.
 FIRST_SEED = 2**32
 

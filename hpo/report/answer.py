@@ -158,6 +158,8 @@ def _worth(found: Found) -> tuple[str, str]:
     parent = found.record.name.partition("/")[0]
     if found.record.definition.sibling:
         said = f"An evaluation gave these trials out; `hpo report {parent}` says what came of them."
+        if found.record.refits:
+            return f"{found.metric} on data that the model has seen", f"No part was held out to score a refit. {said}"
         return f"{found.metric}, the best of its trainings", said
     said = "The validation part chose this trial among all, so the score is too good. "
     said += f"`hpo evaluate {parent}` says what it is worth."

@@ -21,7 +21,7 @@ def asked(found: Found) -> Table:
     """The study in a dozen lines."""
     record, data = found.record, found.record.data
     definition = record.definition
-    split, train, search, budget = definition.split, definition.train, definition.search, definition.budget
+    train, search, budget = definition.train, definition.search, definition.budget
     limits = {
         "trials": budget.trials, "hours": budget.hours, "GPU hours": budget.gpu_hours,
         "minutes for one trial": budget.trial_minutes,
@@ -31,7 +31,7 @@ def asked(found: Found) -> Table:
         ("data", f"{data.name}: {data.n_train:,} windows outside of the test part"),
         ("windows", f"{length} time steps x {data.shape[1]} channels"),
         ("classes", f"{len(data.classes)}: {', '.join(data.classes)}"),
-        ("split", ", ".join(split.words(record.folds))),
+        ("split", record.split),
         ("families", ", ".join(record.spaces)),
         ("metric", ", ".join(train.metrics)),
         ("sampler, pruner", f"{search.sampler}, {search.pruner.name}"),

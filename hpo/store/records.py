@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, TypeA
 
 from hpo.space import Domain, Params, Space
 from hpo.study import StudyDef
+from hpo.study_file import REFIT
 from hpo.trial import Cause, Result
 
 SPACES: TypeAdapter[dict[str, dict[str, Domain]]] = TypeAdapter(dict[str, dict[str, Domain]])
@@ -54,7 +55,20 @@ class StudyRecord(_Record):
     @property
     def folds(self) -> int:
         """How many folds each of its trials trains."""
-        return self.data.folds or self.definition.split.folds
+        return 1 if self.refits else self.data.folds or self.definition.split.folds
+
+    @property
+    def split(self) -> str:
+        """How its data were divided, for people."""
+        asked = self.definition.split
+        if not self.refits:
+            return ", ".join(asked.words(self.folds))
+        return "none: trained on all but the test part" + (" and the part that stops" if asked.stopping else "")
+
+    @property
+    def refits(self) -> bool:
+        """Its trials are an evaluation's, of the winner, and no data were held out to score them."""
+        return self.name.endswith(f"/{REFIT}")
 
 
 class Given(_Record):

@@ -12,7 +12,9 @@ import pytest
 from hpo.dashboard import files, notes
 from hpo.dashboard.house import House
 from hpo.dashboard.wire import whole
-from hpo.store import Claims, Store
+from hpo.evaluation.plan import sibling
+from hpo.store import Claims, Store, give
+from hpo.study_file import SIBLINGS
 from tests.dashboard.client import Client
 from tests.dashboard.place import ENDED, PRUNED, RUNNING, STUDY, Place, Stepped
 from tests.support import FAST, claimed, completed, copies, create, definition, record
@@ -265,6 +267,26 @@ def test_the_note_names_the_share_that_was_drawn(tmp_path: Path, split: dict[str
         create(store, definition(split=split), record().model_copy(update={"folds": folds}))
         made = store.study("s")
         assert words in notes.of_study(store.status("s"), made, None).replace("\\-", "-")
+
+
+@pytest.mark.parametrize(
+    ("stopping", "words"),
+    [(0.0, "none: trained on all but the test part `"), (0.1, "all but the test part and the part that stops `")],
+)
+def test_the_note_of_an_evaluations_trainings(tmp_path: Path, stopping: float, words: str) -> None:
+    """Refits know no folds and no validation part, and nobody is told to evaluate a part of an evaluation."""
+    with Store(f"sqlite:///{tmp_path / 'hpo.db'}", create=True) as store:
+        searched = definition(split={"by": "stratified", "folds": 5, "stopping": stopping})
+        create(store, searched, record().model_copy(update={"folds": 5}))
+        parent = store.study("s")
+        for name in SIBLINGS:
+            give(store, sibling(parent, name), [], spaces=parent.spaces, data=parent.data, versions={})
+            made = store.study(f"s/{name}")
+            note = notes.of_study(store.status(made.name), made, None).replace("\\-", "-")
+            assert "part of | the evaluation of `s`" in note
+            assert "hpo evaluate" not in note
+            assert "hpo export" not in note
+            assert (made.folds, words in note) == ((1, True) if name == "refit" else (5, False))
 
 
 def test_files_lead_nowhere_else(tmp_path: Path) -> None:
