@@ -176,19 +176,23 @@ def test_an_array_works_on_a_study_and_survives_a_requeue(
         monkeypatch.setenv(name, value)
     storage = postgres.database(f"t{uuid.uuid4().hex}")
     assert call("migrate", "--storage", storage).code == 0
-    study = write(tmp_path, {**TINY, "train": {"max_epochs": 80, "patience": 80}, "budget": {"trials": 3}})
+    study = write(tmp_path, {**TINY, "train": {"max_epochs": 200, "patience": 200}, "budget": {"trials": 3}})
     artifacts = tmp_path / "artifacts"
     folders = ("--artifacts", artifacts, "--cache", tmp_path / "cache")
     command = ["launch", study, "--on", "slurm", "--workers", "2", "--storage", storage, *folders, *TIMES]
     launch = subprocess.Popen([sys.executable, "-m", "hpo.cli", *map(str, command)], stderr=subprocess.PIPE, text=True)
+    trials, begun = artifacts / "tiny", None
     deadline = time.monotonic() + 120
-    trials = artifacts / "tiny"
-    while len(list(trials.glob("[01]/log.txt"))) < 2:
+    while begun is None:  # the first that says which GPU it has: it has only begun
         assert time.monotonic() < deadline, launch.poll()
-        time.sleep(0.2)
-    job = slurm.run("squeue", "--noheader", "--format=%i", "--array").stdout.split()
-    assert len(job) == 2
-    requeued = slurm.run("scontrol", "requeue", job[1])
+        begun = next(
+            filter(None, (re.search(r"GPU (\S+)", file.read_text()) for file in trials.glob("[0-9]/log.txt"))), None
+        )
+        time.sleep(0.1)
+    jobs = slurm.run("squeue", "--noheader", "--format=%i", "--array").stdout.split()
+    assert len(jobs) == 2
+    (job,) = (job for job in jobs if f"(IDX:{begun[1]})" in slurm.run("scontrol", "show", "job", "-d", job).stdout)
+    requeued = slurm.run("scontrol", "requeue", job)
     assert requeued.returncode == 0, requeued.stderr
     _, said = launch.communicate(timeout=150)
     assert launch.returncode == 0, said
