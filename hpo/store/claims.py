@@ -79,6 +79,7 @@ class Claims:
         self._give_up = give_up
         self._lock = store.lock(name)
         self._record = self._retried(lambda: store.study(name))
+        self._outages.up_for(self._retried(store.up_for))
         self._study = self._retried(lambda: store.optuna_study(self._record))
         self._books = Books(store, self._record)
         self._rows = Rows(store, self._record.study_id, self._books)

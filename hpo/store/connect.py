@@ -63,11 +63,13 @@ class Backend(Protocol):
         place: where it is, for messages; without a password.
         server: it is shared by machines, and only `hpo migrate` makes tables there.
         now: its clock, seconds since 1970 in UTC, as an expression.
+        began: when its server was started, by the same clock; 0 where there is none.
     """
 
     place: str
     server: bool
     now: ColumnElement[float]
+    began: ColumnElement[float]
 
     def check(self, *, create: bool) -> None:
         """Raises StorageError where it cannot be used."""

@@ -101,6 +101,11 @@ class Database:
             return self._clock()
         return float(connection.execute(select(self._database.now)).scalar_one())
 
+    def up_for(self) -> float:
+        """Seconds since the database's server was started; since 1970 where there is none."""
+        with self.rdb.engine.begin() as connection:
+            return self.now(connection) - float(connection.execute(select(self._database.began)).scalar_one())
+
     def lock(self, name: str) -> Lock:
         """The lock under which trials of a study are claimed and finished."""
         return self._database.lock(f"{name}.lock")

@@ -35,6 +35,10 @@ class Outages:
             self._until = now + self._lease
         self._met, self._answered = False, now
 
+    def up_for(self, seconds: float) -> None:
+        """The server was started so long ago: an outage ended then, which a worker that came later did not meet."""
+        self._until = max(self._until, self._clock() + self._lease - seconds)
+
     @property
     def lately(self) -> bool:
         """Whether an outage has ended less than a lease ago, so that a lease that ran out says nothing."""

@@ -75,6 +75,7 @@ class PostgreSQL:
 
     server = True
     now: ColumnElement[float] = cast(extract("epoch", func.clock_timestamp()), Double)
+    began: ColumnElement[float] = cast(extract("epoch", func.pg_postmaster_start_time()), Double)
 
     def __init__(self, url: URL) -> None:
         self._url = url.set(drivername="postgresql+psycopg")

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, event, func
+from sqlalchemy import ColumnElement, Engine, event, func, literal
 from sqlalchemy.engine import URL
 
 from hpo.errors import StorageError
@@ -28,6 +28,7 @@ class SQLite:
     server = False
     # julianday counts days from 4714 BC; 2440587.5 is 1970-01-01
     now: ColumnElement[float] = (func.julianday("now") - 2440587.5) * 86400.0
+    began: ColumnElement[float] = literal(0.0)
 
     def __init__(self, url: URL) -> None:
         if not url.database or url.database == ":memory:":

@@ -89,7 +89,7 @@ def test_a_finish_whose_lock_was_lost(postgres: Server, monkeypatch: pytest.Monk
 
 def test_a_lost_lock_ends_nobodys_trial(postgres: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever lost the lock before it ends a lost trial finds that another one has taken it over, and leaves it."""
-    moment = [1_000_000.0]
+    moment = [4_000_000_000.0]
     store, other = _two(postgres, lambda: moment[0])
     create(store, definition(budget={"trials": 5, "retries": 0}))
     a, b = Claims(store, "s", "a", Times()), Claims(other, "s", "b", Times())

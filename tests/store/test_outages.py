@@ -1,6 +1,7 @@
 """After an outage nobody takes a trial from a worker that still trains it: it could not renew its lease."""
 
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -131,3 +132,21 @@ def test_a_stopped_server_takes_no_trial_from_anybody(postgres: Server) -> None:
         back.join()
     assert a.renew([training]).lost == ()
     assert a.finish(training, completed())
+
+
+def test_who_comes_after_an_outage_takes_no_trial_from_anybody(postgres: Server, clock: Clock) -> None:
+    """A worker that is started when a real outage is over has met none, and finds only leases that ran out."""
+    address = postgres.database(f"t{uuid.uuid4().hex}")
+    create(open_store(address), definition())
+    clock.now = time.time() - 5 * LEASE
+    (a,) = team(open_store(address, clock), clock, "a")
+    training, gone = claimed(a), claimed(a)
+    postgres.stop("fast")
+    postgres.start()
+    clock.now = time.time()
+    (b,) = team(open_store(address, clock), clock, "b")
+    assert claimed(b).number == 2
+    assert a.renew([training]).lost == ()
+    clock.now += LEASE
+    assert a.renew([training]).lost == ()
+    assert claimed(b).key == (gone.number, 2)
