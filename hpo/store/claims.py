@@ -13,18 +13,18 @@ from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 import optuna
-from sqlalchemy import select
 
 from hpo import errors, search
 from hpo.resolve import split_params
 from hpo.settings import Times
-from hpo.store import glance, tables
+from hpo.store import glance
 from hpo.store.books import Books, Row
 from hpo.store.catalogue import Store
 from hpo.store.connect import OUTAGE, held, retried
 from hpo.store.database import deleted
 from hpo.store.duplicates import Duplicates, waits
 from hpo.store.endings import Endings, artifacts_of
+from hpo.store.leases import Key, Leases
 from hpo.store.limits import BUDGETS, no_more, over, seconds_left
 from hpo.store.lock import LockLostError
 from hpo.store.outages import Outages
@@ -40,7 +40,6 @@ from hpo.vitals import Vitals
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-Key = tuple[int, int]  # number and attempt of a trial
 State = optuna.trial.TrialState
 NO_STEP = -1
 MOST_KNOWN = 20  # proposals of one claim that need no training, or locks that it loses
@@ -75,7 +74,6 @@ class Claims:
         self._vitals = vitals or Vitals(times.renew)
         self._store = store
         self._worker = worker
-        self._lease = times.lease
         self._give_up = give_up
         self._lock = store.lock(name)
         self._record = self._retried(lambda: store.study(name))
@@ -83,6 +81,9 @@ class Claims:
         self._study = self._retried(lambda: store.optuna_study(self._record))
         self._books = Books(store, self._record)
         self._rows = Rows(store, self._record.study_id, self._books)
+        self._leases = Leases(
+            store, self._record, worker, times.lease, books=self._books, rows=self._rows, outages=self._outages
+        )
         self._proposals = Proposals(store, self._record, self._study)
         self._endings = Endings(store, self._record, self._study, self._books, self._rows, self._proposals)
         self._duplicates = Duplicates(store, self._record, self._books, self._rows, self._endings)
@@ -146,8 +147,8 @@ class Claims:
             self._endings.complete(self._rows.unclosed())
             seen = self._see()
             trials, running = seen.trials, seen.of(State.RUNNING)
-            silent = [number for number in running if not self._is_owned(number, rows.get(number), now)]
-            nobodys = [number for number in silent if not self._may_come_back(rows.get(number))]
+            silent = [number for number in running if not self._leases.owned(number, rows.get(number), now, self._live)]
+            nobodys = [number for number in silent if not self._leases.may_come_back(rows.get(number))]
             waiting = [number for number in nobodys if waits(rows.get(number), trials)]
             lost = [number for number in nobodys if number not in waiting]
             ended = len(seen.finished) - seen.failed
@@ -188,17 +189,6 @@ class Claims:
                 trial = self._proposals.ask(seen, rows)
                 suggestion = search.suggest(trial, self._record.spaces)
             return self._give_out(trial, suggestion, rows, seen, 0, still_held)
-
-    def _is_owned(self, number: int, row: Row | None, now: float) -> bool:
-        """Whether somebody trains it: a live lease, or this very worker, which may have been kept from renewing."""
-        if row is None:
-            return False
-        ours = (number, row["attempt"]) in self._live and row["worker"] == self._worker
-        return ours or (row["expires_at"] is not None and row["expires_at"] > now)
-
-    def _may_come_back(self, row: Row | None) -> bool:
-        """Whether a lease may have run out in an outage: its worker could not renew it, and gets the time to."""
-        return row is not None and row["expires_at"] is not None and self._outages.lately
 
     def _see(self) -> Seen:
         try:
@@ -241,30 +231,14 @@ class Claims:
         losses: int,
         still_held: Callable[[], None],
     ) -> Claim:
-        number = trial.number
         decided = given(trial.user_attrs)
-        seed = decided.seed if decided else derive_seed(self._record.definition.split.seed, number)
-        attempt = 1 if row is None else row["attempt"] + 1
-        artifacts = artifacts_of(self._record, number)
+        seed = decided.seed if decided else derive_seed(self._record.definition.split.seed, trial.number)
+        artifacts = artifacts_of(self._record, trial.number)
         still_held()  # the row below is what makes the trial ours
-        with self._store.rdb.engine.begin() as connection:
-            now = self._books.tick(connection)
-            self._books.progress(connection, now)
-            values = {
-                "attempt": attempt,
-                "losses": losses,
-                "worker": self._worker,
-                "leased_at": now,
-                "expires_at": now + self._lease,
-                "same_as": None,
-            }
-            if row is None:
-                connection.execute(self._rows.insert(number, seed=seed, artifacts=artifacts, **values))
-            else:
-                self._rows.take(connection, number, now, **values)
+        attempt = self._leases.take(trial.number, row, losses=losses, seed=seed, artifacts=artifacts)
         model, training = split_params(suggestion.params)
         return Claim(
-            number=number,
+            number=trial.number,
             attempt=attempt,
             seed=seed,
             family=suggestion.family,
@@ -285,28 +259,18 @@ class Claims:
         return orders
 
     def _renew(self, claims: list[Claim]) -> Orders:
-        lost = []
         with self._store.rdb.engine.begin() as connection:
             now = self._books.tick(connection)
-            for claim in claims:
-                renewed = connection.execute(
-                    self._rows.fenced(claim, self._worker).values(expires_at=now + self._lease)
-                )
-                if renewed.rowcount == 0:
-                    lost.append(claim.key)
+            lost = self._leases.renew(connection, claims, now)
             self.roster.seen(connection, now)
             if self._heard:
                 self._books.progress(connection, now)
                 self._heard = False
             books = self._books.read(connection)
-            slots = connection.execute(
-                select(tables.trials.c.number).where(
-                    tables.trials.c.study_id == self._record.study_id, tables.trials.c.expires_at > now
-                )
-            ).all()
+            slots = self._leases.alive(connection, now)
         budget = self._store.again(self._record).definition.budget
-        left = seconds_left(budget, books, len(slots))
-        return Orders(lost=tuple(lost), stop=bool(books["stop_requested"]), seconds_left=left)
+        left = seconds_left(budget, books, slots)
+        return Orders(lost=lost, stop=bool(books["stop_requested"]), seconds_left=left)
 
     def report(self, claim: Claim, epoch: Epoch) -> bool:
         """Records one epoch; returns whether the pruner would end the trial."""
@@ -378,19 +342,8 @@ class Claims:
             lost: its process died, which counts towards `budget.retries`; False for a worker that leaves in order.
             why: it leaves, for the record; None if the trial never came to be trained.
         """
-
-        def release() -> bool:
-            with self._store.rdb.engine.begin() as connection:
-                self._books.tick(connection)
-                fenced = self._rows.fenced(claim, self._worker)
-                if lost:
-                    fenced = fenced.values(losses=tables.trials.c.losses + 1)
-                elif why is not None:
-                    fenced = fenced.values({why.value: tables.trials.c[why.value] + 1})
-                return connection.execute(fenced.values(worker=None, expires_at=None)).rowcount > 0
-
         self.forget(claim)
-        return self._retried(release)
+        return self._retried(lambda: self._leases.release(claim, lost=lost, why=why))
 
     def forget(self, claim: Claim) -> None:
         """Told by a worker that no longer trains a trial."""
