@@ -6,7 +6,7 @@ from hpo.store import Evaluations, Store, StudyRecord, openings
 
 
 def evaluated(store: Store, record: StudyRecord) -> dict[str, Any] | None:
-    """The last evaluation that has ended, in short, JSON-ready; None where there is none.
+    """The evaluation that counts (`Evaluations.latest`), in short, JSON-ready; None where none has ended.
 
     Returns: `trial` (of the search, the winner's; None for a study that searches nothing and has no trial),
         `configuration`, `metric`, `validation` and `test` (mean, sd, n; `test` with low and high, or None if it was not

@@ -98,13 +98,13 @@ def due(store: Store, record: StudyRecord, asked: Asked) -> Due:
     best = planning.make_plan(record, store.trials(record.name), top=asked.top, seeds=asked.seeds)
     evaluations = Evaluations(store, record)
     earlier = [e for e in evaluations.all() if (e.plan.top, len(e.plan.seeds)) == (asked.top, asked.seeds)]
-    spent = [e for e in earlier if not _tested(e) and evaluations.opened(e)]
+    spent = [e for e in earlier if not e.tested and evaluations.opened(e)]
     reported = [e for e in earlier if e.report is not None and _keys(e.plan) == _keys(best) and e not in spent]
     for evaluation in reported:
         if _says_all(evaluation, asked):
             return Due(evaluation.plan, evaluation, shown=evaluation.report)
     begun = [e for e in earlier if e.report is None]
-    ranked = [e for e in reported if not _tested(e)]
+    ranked = [e for e in reported if not e.tested]
     first = next(iter((*spent, *begun, *ranked)), None)
     return Due(best, None) if first is None else Due(first.plan, first, spent=first in spent)
 
@@ -113,12 +113,8 @@ def _keys(plan: Plan) -> set[str]:
     return {configuration.key for configuration in plan.configurations}
 
 
-def _tested(evaluation: Evaluation) -> bool:
-    return evaluation.report is not None and evaluation.report["test"] is not None
-
-
 def _says_all(evaluation: Evaluation, asked: Asked) -> bool:
     """Whether a report says what was asked; one that ranks only, and one that looked before, may not."""
     if not asked.test or (evaluation.report or {}).get("why_no_test") == NO_TEST_PART:
         return True
-    return _tested(evaluation) and not asked.again
+    return evaluation.tested and not asked.again

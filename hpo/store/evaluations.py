@@ -76,8 +76,12 @@ class Evaluations:
         return [Evaluation.model_validate({k: v for k, v in row.items() if k != "study_id"}) for row in rows]
 
     def latest(self) -> Evaluation | None:
-        """The last one that has a report; None where none has."""
-        return next((evaluation for evaluation in self.all() if evaluation.report is not None), None)
+        """The one that counts: the last that was tested, else the last that has a report; None where none has.
+
+        A ranking that was made later takes nothing from a test score: it is spent, and the only honest one.
+        """
+        ended = [evaluation for evaluation in self.all() if evaluation.report is not None]
+        return max(ended, key=lambda found: (found.tested, found.finished_at or 0.0, found.number), default=None)
 
     def begin(self, plan: Plan) -> Evaluation:
         """A new one; or one that somebody else has just begun with the same plan, and not ended."""

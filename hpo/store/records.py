@@ -231,6 +231,11 @@ class Evaluation(_Record):
     created_at: float
     finished_at: float | None = None
 
+    @property
+    def tested(self) -> bool:
+        """Whether its report has test scores."""
+        return self.report is not None and self.report["test"] is not None
+
 
 class Opening(_Record):
     """One look at a test part.

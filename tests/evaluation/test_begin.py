@@ -116,3 +116,37 @@ def test_what_is_due(store: Store, there: list[str], wanted: tuple[str, str, str
         plan = today(store, name)
     leave(store, name, plan, there[len(old) :])
     assert tuple(said(store, name, asked) for asked in ASKED) == wanted
+
+
+@pytest.mark.parametrize(
+    ("there", "counts"),
+    [
+        ([], None),
+        (["begun"], None),
+        (["ranked", "ranked"], 1),
+        (["tested", "ranked"], 0),
+        (["tested", "no test part"], 0),
+        (["ranked", "tested", "begun"], 1),
+        (["tested", "tested"], 1),
+    ],
+    ids=lambda value: "+".join(value) or "nothing" if isinstance(value, list) else None,
+)
+def test_a_later_ranking_hides_no_test_score(store: Store, there: list[str], counts: int | None) -> None:
+    """Of several evaluations other commands tell the last one that was tested, else the last one that ended."""
+    name = f"l-{len(store.names())}"
+    leave(store, name, study(store, name), there)
+    latest = Evaluations(store, store.study(name)).latest()
+    assert (latest and latest.number) == counts
+
+
+def test_of_two_rankings_the_one_that_ended_last_counts(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever was begun first: one that was interrupted may end after a later one."""
+    plan = study(store, "late")
+    evaluations = Evaluations(store, store.study("late"))
+    first, second = evaluations.begin(plan), evaluations.begin(plan.model_copy(update={"seeds": (1,)}))
+    for evaluation, moment in ((second, 1e9), (first, 1e9 + 1)):
+        monkeypatch.setattr(store, "now", lambda _, at=moment: at)
+        evaluations.finish(evaluation.number, STATES["ranked"][0] or {})
+    latest = evaluations.latest()
+    assert latest is not None
+    assert latest.number == first.number == 0
