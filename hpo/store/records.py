@@ -234,7 +234,7 @@ class Evaluation(_Record):
     @property
     def tested(self) -> bool:
         """Whether its report has test scores."""
-        return self.report is not None and self.report["test"] is not None
+        return (self.report or {}).get("test") is not None
 
 
 class Opening(_Record):
