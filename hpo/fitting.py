@@ -15,6 +15,8 @@ from hpo.augment._batch import Batch, Draw
 from hpo.space import Params
 
 SAMPLE_EPSILON = 1e-8  # added to a window's variance
+# Spreads among which neither that matters, nor Keras's least standard deviation of 1e-7, nor the range of float32.
+USUAL_SPREAD = 1e-2, 1e6
 # In the names of biases (a GRU's has two dimensions) and of what normalisations scale and shift by.
 _UNDECAYED = ("bias", "gamma", "beta")
 
@@ -63,9 +65,14 @@ def scaled(model: keras.Model, x: NDArray[np.float32], scaling: str, *, padded: 
     """
     if scaling == "none":
         return model
+    raw = keras.Input(x.shape[1:], dtype="float32", name="raw_window")
+    mean, variance = channel_statistics(x)
+    factor, window = _factors(np.sqrt(variance)), raw
+    if factor is not None:
+        window = keras.layers.Rescaling(factor.tolist(), name="unit")(raw)
+        mean, variance = mean * factor, variance * factor**2
     layer: Callable[[Any], Any]
     if scaling == "channel":
-        mean, variance = channel_statistics(x)
         layer = keras.layers.Normalization(axis=-1, mean=mean.tolist(), variance=variance.tolist(), name="scaling")
     elif padded:
         layer = _standardised
@@ -73,8 +80,17 @@ def scaled(model: keras.Model, x: NDArray[np.float32], scaling: str, *, padded: 
         layer = keras.layers.LayerNormalization(
             axis=1, center=False, scale=False, epsilon=SAMPLE_EPSILON, name="scaling"
         )
-    raw = keras.Input(x.shape[1:], dtype="float32", name="raw_window")
-    return keras.Model(raw, model(layer(raw)), name="scaled")
+    return keras.Model(raw, model(layer(window)), name="scaled")
+
+
+def _factors(spread: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """What brings channels of unusual units (volts of an EEG, say) near to 1; None where none has such.
+
+    Powers of two, which change no digit of what comes after.
+    """
+    low, high = USUAL_SPREAD
+    unusual = (spread < low) | (spread > high)
+    return np.where(unusual, np.exp2(-np.round(np.log2(spread))), 1.0) if unusual.any() else None
 
 
 def _standardised(window: Any) -> Any:

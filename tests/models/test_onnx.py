@@ -55,13 +55,16 @@ def test_onnx_is_keras(family: str, padded: bool) -> None:
     assert np.abs(server.predict(x[:1]) - expected[:1]).max() < 1e-6
 
 
-@pytest.mark.parametrize(("scaling", "channels"), [("sample", 3), ("none", 3), ("channel", 150)])
-def test_every_scaling(scaling: str, channels: int) -> None:
-    """What stands before the family comes along, however many channels there are."""
+@pytest.mark.parametrize(
+    ("scaling", "channels", "unit"),
+    [("sample", 3, 1.0), ("none", 3, 1.0), ("channel", 150, 1.0), ("channel", 3, 1e-13)],
+)
+def test_every_scaling(scaling: str, channels: int, unit: float) -> None:
+    """What stands before the family comes along, however many channels there are, and in whatever unit."""
     from hpo.conversion import to_onnx
     from hpo.fitting import scaled
 
-    x = np.random.default_rng(3).normal(5, 20, size=(4, 12, channels)).astype(np.float32)
+    x = np.random.default_rng(3).normal(5 * unit, 20 * unit, size=(4, 12, channels)).astype(np.float32)
     model = scaled(models.get("fcn").build((12, channels), 2, filters=4), x, scaling)
     server = Server(to_onnx(model), "model.onnx", (12, channels), 2)
     assert np.abs(server.predict(x) - np.asarray(model(x, training=False))).max() < 1e-6

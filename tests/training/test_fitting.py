@@ -56,6 +56,29 @@ def test_scaling_leaves_padding_out(tmp_path: Path, scaling: str) -> None:
     np.testing.assert_array_equal(predict(again, x).reshape(6, 8, 2), found)
 
 
+@pytest.mark.parametrize(("scaling", "padded"), [("channel", False), ("sample", False), ("sample", True)])
+@pytest.mark.parametrize("unit", [1e-13, 1e-6, 1e25])
+def test_the_unit_of_a_channel_means_nothing(tmp_path: Path, scaling: str, padded: bool, unit: float) -> None:
+    """Volts or microvolts: the network behind the scaling sees the same, to the last bit where the factor is a power of
+    two, also after a round trip through a file; beside a channel of usual values, which stays as it is.
+    """
+    x, _ = windows(20)
+    if padded:
+        x[:3, 5:] = np.nan
+    window = keras.Input((8, 2))
+    inner = keras.Model(window, keras.layers.Flatten()(window))
+    usual = predict(scaled(inner, x, scaling, padded=padded), x)
+    exact = x * np.array([np.exp2(np.round(np.log2(unit))), 1.0], np.float32)
+    np.testing.assert_array_equal(predict(scaled(inner, exact, scaling, padded=padded), exact), usual)
+    other = x * np.array([unit, 1.0], np.float32)
+    model = scaled(inner, other, scaling, padded=padded)
+    found = predict(model, other)
+    np.testing.assert_allclose(found, usual, atol=1e-5)
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+    np.testing.assert_array_equal(predict(again, other), found)
+
+
 def test_channel_statistics() -> None:
     """They are exact for values far from 0 and for more windows than a piece, and a channel that stands still is left
     at variance 1, so that its first change is not divided by nothing.
