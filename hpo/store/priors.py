@@ -54,8 +54,15 @@ def read(store: Database, record: StudyRecord) -> list[Prior]:
         return [Prior.model_validate(row) for row in rows]
 
 
-def as_trials(priors: list[Prior], spaces: Spaces) -> list[FrozenTrial]:
-    """As Optuna's trials, ended, with numbers below 0: a sampler takes them for older than all of the study's."""
+def as_trials(priors: list[Prior], spaces: Spaces, *, metrics: int = 1) -> list[FrozenTrial]:
+    """As Optuna's trials, ended, with numbers below 0: a sampler takes them for older than all of the study's.
+
+    Args:
+        priors: what is known.
+        spaces: of the study.
+        metrics: how many the study has. With several its own trials report no steps to Optuna, nor do these: Optuna
+            would ask which way a step's one value is better.
+    """
     known = search.distributions(spaces)
     trials = []
     for place, prior in enumerate(priors):
@@ -64,12 +71,16 @@ def as_trials(priors: list[Prior], spaces: Spaces) -> list[FrozenTrial]:
             values=prior.values,
             params=prior.params,
             distributions={name: known[name] for name in prior.params},
-            intermediate_values={} if prior.last_step is None else {prior.last_step: prior.last_value or 0.0},
+            intermediate_values=_reports(prior) if metrics == 1 else {},
             constraints={search.CONSTRAINT: 1.0} if prior.infeasible else None,
         )
         trial.number = place - len(priors)
         trials.append(trial)
     return trials
+
+
+def _reports(prior: Prior) -> dict[int, float]:
+    return {} if prior.last_step is None else {prior.last_step: prior.last_value or 0.0}
 
 
 def _keys(record: StudyRecord) -> Select[tuple[str, int]]:

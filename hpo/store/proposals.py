@@ -99,5 +99,7 @@ class Proposals:
     def _prior(self) -> list[optuna.trial.FrozenTrial]:
         """The trials of other studies that this one knows; read again when there are more."""
         if sum(priors.sources(self._store, self.record).values()) != len(self._known):
-            self._known = priors.as_trials(priors.read(self._store, self.record), self.record.spaces)
+            known = priors.read(self._store, self.record)
+            metrics = len(self.record.definition.train.metrics)
+            self._known = priors.as_trials(known, self.record.spaces, metrics=metrics)
         return self._known

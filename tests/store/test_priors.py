@@ -136,3 +136,14 @@ def test_several_metrics(tmp_path: Path) -> None:
     claims = Claims(store, "s", "a", Times())
     rates = [float(claimed(claims).training["learning_rate"]) for _ in range(5)]
     assert sum(rate < 1e-3 for rate in rates[1:]) >= 3  # where the loss is low and the accuracy is no worse
+
+
+def test_several_metrics_and_trials_that_ended_early(tmp_path: Path) -> None:
+    """A study with several metrics goes on with what it knows of trials that were ended after some epochs."""
+    store = open_store(tmp_path)
+    create(store, definition(budget={"trials": 14}, search=TPE, train={"metric": ["accuracy", "loss"]}))
+    whole = [prior.model_copy(update={"values": (0.5, prior.trial / 30)}) for prior in known(20)]
+    early = [prior.model_copy(update={"state": "pruned", "values": None}) for prior in known(4, source="early")]
+    store.learn("s", [*whole, *early])
+    claims = Claims(store, "s", "a", Times())
+    assert len({claimed(claims).number for _ in range(14)}) == 14
