@@ -133,11 +133,14 @@ def from_frame(frame: Any, channels: Sequence[str], others: Mapping[str, str], p
         others: role -> column, as of `LongTable.columns`.
 
     Raises:
-        DataError: a channel holds something that is no number.
+        DataError: a channel holds something that is no number, or times.
     """
     wrong = []
     values = np.empty((len(frame), len(channels)), dtype=np.float32)
     for i, name in enumerate(channels):
+        if frame[name].dtype.kind in "mM":  # which NumPy takes for numbers, counted since 1970
+            wrong.append(f"column {name!r} holds times; say so by time, or say in channels which columns you mean")
+            continue
         try:
             with np.errstate(over="ignore"):  # what float32 cannot hold becomes inf and is refused later
                 values[:, i] = frame[name].to_numpy(dtype=np.float64, na_value=np.nan)
@@ -173,9 +176,10 @@ def _text(value: Any) -> str:
 
 
 def _times(column: Any) -> NDArray[np.float64] | NDArray[np.str_]:
-    """Numbers where all are numbers, else text."""
+    """Numbers where all are numbers, else text; NaN or "" where there is none."""
+    lost = column.isna().to_numpy()
     try:
-        numbers: NDArray[np.float64] = column.to_numpy(dtype=np.float64, na_value=np.nan)
+        # a time stamp that is missing would be a number too, the least of all
+        return np.where(lost, np.nan, column.to_numpy(dtype=np.float64, na_value=np.nan))
     except (ValueError, TypeError):
-        return np.array([str(value).strip() for value in column], dtype=np.str_)
-    return numbers
+        return np.where(lost, "", np.array([str(value).strip() for value in column], dtype=np.str_))

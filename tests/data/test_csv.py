@@ -254,6 +254,43 @@ def test_bad_parquet(tmp_path: Path, change: dict[str, Any], message: str) -> No
         read(parquet.Options(path=str(tmp_path / "own.parquet"), **ROLES))
 
 
+@pytest.mark.parametrize(
+    "times",
+    [
+        pd.date_range("2026-01-01", periods=30, freq="20ms"),
+        pd.date_range("2026-10-25", periods=30, freq="2min", tz="Europe/Berlin"),
+        pd.to_timedelta(range(30), unit="s"),
+        [f"10:00:{k:02}" for k in range(30)],
+        [0.5 * k for k in range(30)],
+    ],
+)
+def test_rows_without_a_time_in_parquet(tmp_path: Path, times: Any) -> None:
+    """A row whose time is missing is refused, whatever type times have; it never moves to where it was not."""
+    options(tmp_path)
+    frame = pd.read_csv(tmp_path / "own.csv").assign(t=times)
+    frame.loc[7, "t"] = None
+    frame.to_parquet(tmp_path / "own.parquet")
+    with pytest.raises(DataError, match="own: 1 rows have no time"):
+        read(parquet.Options(path=str(tmp_path / "own.parquet"), **ROLES))
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        pd.date_range("2026-01-01", periods=30),
+        pd.date_range("2026-01-01", periods=30, tz="UTC"),
+        pd.to_timedelta(range(30), unit="s"),
+    ],
+)
+def test_times_are_no_channel(tmp_path: Path, times: Any) -> None:
+    """A column of times that nobody named is refused as in csv: learnt from, it would tell where a window lies."""
+    options(tmp_path)
+    pd.read_csv(tmp_path / "own.csv").assign(t=times).to_parquet(tmp_path / "own.parquet")
+    named = {role: column for role, column in ROLES.items() if role != "time"}
+    with pytest.raises(DataError, match=r"own\.parquet: column 't' holds times; say so by time, or say in channels"):
+        read(parquet.Options(path=str(tmp_path / "own.parquet"), **named))
+
+
 def test_without_the_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Without pyarrow or pandas the message says which extra brings it."""
     found = options(tmp_path)
