@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from hpo.bundle import NUMBERS, TOLERANCE, Bundle, Npz, manifest
 from hpo.errors import DataError, MissingExtra
+from hpo.settings import no_telemetry
 
 # All that the library raises, which has no common ancestor but Exception.
 _ERRORS = ("EPFail", "EngineError", "Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NotImplemented",
@@ -38,6 +39,7 @@ class Server:
     """
 
     def __init__(self, content: bytes, shown: str, window: tuple[int, ...], classes: int, *, threads: int = 0) -> None:
+        no_telemetry()
         try:
             import onnxruntime
             from onnxruntime.capi import onnxruntime_pybind11_state as state

@@ -120,6 +120,11 @@ def show_gpus(device: str) -> None:
     os.environ["CUDA_VISIBLE_DEVICES"] = device
 
 
+def no_telemetry() -> None:
+    """Keeps onnxruntime from writing an id of this machine into the home folder. In time only before it is imported."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+
 def cores() -> int:
     """Cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):

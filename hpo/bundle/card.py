@@ -10,7 +10,11 @@ Document = dict[str, Any]
 
 _USE = """\
 ```python
+import os
+
 import numpy as np
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # before the import; else it leaves an id in your home folder
 import onnxruntime
 
 windows = np.load("my_windows.npz")["X"].astype("float32")  # (n, {timesteps}, {channels})

@@ -43,6 +43,18 @@ def test_without_tensorflow(windows: Path) -> None:
         assert not {*ABSENT, "optuna", "sqlalchemy"} & set(note["modules"])
 
 
+def test_it_leaves_nothing_at_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Whoever serves a bundle finds their home folder as it was: no id, and no messages to onnxruntime's maker."""
+    home = tmp_path / "home"
+    home.mkdir()
+    for name in ("ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(home))
+    run = start(tmp_path, "verify", GOLDEN)
+    assert run.code == 0, run.err
+    assert list(home.rglob("*")) == []
+
+
 def test_csv(windows: Path) -> None:
     """One line a window: its number, its class, its label, and probabilities that are Keras's."""
     run = call("predict", GOLDEN, windows, "--batch", "5")
