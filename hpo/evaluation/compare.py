@@ -50,7 +50,7 @@ class Paired:
         n: pairs.
         mean: of the differences, above 0 where the first one is better, whichever way the metric goes.
         low, high: interval of the mean; None where the pairs are too few to say, also if they are all alike.
-        better: whether the first one is better by more than the seeds explain.
+        better, worse: whether the first one is that by more than the seeds explain.
     """
 
     n: int
@@ -58,6 +58,14 @@ class Paired:
     low: float | None
     high: float | None
     better: bool
+    worse: bool
+
+    @property
+    def verdict(self) -> str:
+        """On the first one."""
+        if self.low is None:
+            return UNKNOWN
+        return BETTER if self.better else WORSE if self.worse else EVEN
 
 
 def paired(first: Sequence[float], second: Sequence[float], metric: str) -> Paired:
@@ -74,10 +82,10 @@ def paired(first: Sequence[float], second: Sequence[float], metric: str) -> Pair
     differences = [sign * (a - b) for a, b in zip(first, second, strict=True)]
     found = spread(differences)
     if found.mean is None or found.sd is None or (found.sd <= SAME and found.n < ALIKE):
-        return Paired(found.n, found.mean, None, None, better=False)
+        return Paired(found.n, found.mean, None, None, better=False, worse=False)
     half = t_quantile(found.n - 1) * found.sd / math.sqrt(found.n)
     low, high = found.mean - half, found.mean + half
-    return Paired(found.n, found.mean, low, high, better=low > SAME)
+    return Paired(found.n, found.mean, low, high, better=low > SAME, worse=high < -SAME)
 
 
 def t_quantile(freedom: float) -> float:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from hpo.evaluation.compare import BETTER, EVEN, UNKNOWN, Paired, Spread, paired, spread
+from hpo.evaluation.compare import Paired, Spread, paired, spread
 from hpo.evaluation.plan import by_key
 from hpo.resolve import split_params
 from hpo.scores import METRICS
@@ -88,14 +88,16 @@ def described(ranked: Ranked, spaces: Spaces) -> dict[str, Any]:
 
 
 def comparison(ranking: Sequence[Ranked], metric: str) -> dict[str, Any] | None:
-    """The winner against the runner-up as reports have it; None without a runner-up."""
+    """The winner against the runner-up as reports have it; None without a runner-up.
+
+    It may be worse than a runner-up that lost more seeds, on the seeds that both completed.
+    """
     if len(ranking) < 2:
         return None
     found = versus(ranking[0], ranking[1], metric)
-    verdict = BETTER if found.better else UNKNOWN if found.low is None else EVEN
     return {
         "winner": ranking[0].configuration.trial,
         "runner_up": ranking[1].configuration.trial,
         **asdict(found),
-        "verdict": verdict,
+        "verdict": found.verdict,
     }

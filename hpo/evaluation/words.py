@@ -68,11 +68,26 @@ def _comparison(report: Report) -> Iterator[str]:
     if found["low"] is None:
         yield f"Whether it is better than {runner_up} cannot be said from {_count(found['n'], 'seed')}."
         return
-    how = f"by {found['mean']:.4f}, {between(found['low'], found['high'])}, {_count(found['n'], 'common seed')}"
+    how = f"{between(found['low'], found['high'])}, {_count(found['n'], 'common seed')}"
     if found["verdict"] == BETTER:
-        yield f"On validation it is better than the runner-up, {runner_up}: {how}."
+        yield f"On validation it is better than the runner-up, {runner_up}: by {found['mean']:.4f}, {how}."
+    elif found["verdict"] == WORSE:
+        yield (
+            f"On the seeds that both completed it is worse than the runner-up, {runner_up}: "
+            f"difference {signed(found['mean'])}, {how}."
+        )
+        yield from _first_though_worse(report)
     else:
-        yield f"On validation it is not distinguishable from the runner-up, {runner_up}: {how}."
+        yield f"On validation it is not distinguishable from the runner-up, {runner_up}: by {found['mean']:.4f}, {how}."
+
+
+def _first_though_worse(report: Report) -> Iterator[str]:
+    ours, theirs = (len(configuration["lacking"]) for configuration in report["configurations"][:2])
+    if theirs > ours:
+        yield (
+            f"It won because the other one lost {_count(theirs - ours, 'more seed')}, and what loses seeds cannot be "
+            "relied upon. Whoever finds out why it lost them may have the better one."
+        )
 
 
 def _untested(report: Report) -> Iterator[str]:

@@ -89,10 +89,9 @@ def _runner_up(report: dict[str, Any]) -> Iterator[Card]:
     compared = report["comparison"]
     if compared is None or compared["low"] is None:
         return
-    sure = compared["verdict"] == BETTER
     note = f"by {compared['mean']:.4f}, {between(compared['low'], compared['high'])}, {compared['n']} common seeds"
     name = trial_name(report["configurations"][1])
-    yield Card(f"against the runner-up, {name}", compared["verdict"], note, "good" if sure else "")
+    yield Card(f"against the runner-up, {name}", compared["verdict"], note, TONES.get(compared["verdict"], ""))
 
 
 def _baseline(report: dict[str, Any]) -> Iterator[Card]:

@@ -131,7 +131,7 @@ def _verdict(report: Report) -> str:
         return ""
     if found["verdict"] == UNKNOWN:
         return " Whether the first one is better than the second cannot be said."
-    return f" The first one is {found['verdict']} {'than' if found['verdict'] == BETTER else 'from'} the second."
+    return f" The first one is {found['verdict']} {'from' if found['verdict'] == EVEN else 'than'} the second."
 
 
 def _columns(rows: Sequence[tuple[float, float]]) -> tuple[tuple[float, ...], tuple[float, ...]]:

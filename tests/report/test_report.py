@@ -303,6 +303,17 @@ def test_chance_explains_what_is_within_it(evaluated: Evaluated, off: float, wor
     assert [(card.note, card.tone) for card in said.cards if card.label == "validation was"] == [(words, tone)]
 
 
+@pytest.mark.parametrize(("verdict", "tone"), [("better", "good"), ("worse", "bad"), ("not distinguishable", "")])
+def test_the_verdict_on_the_runner_up(evaluated: Evaluated, verdict: str, tone: str) -> None:
+    """In the word and in the colour that it has everywhere; a winner may be worse than one that lost a seed."""
+    found = gather(evaluated.store, "s", copies(evaluated.artifacts))
+    assert found.evaluation is not None
+    compared = found.evaluation["comparison"] | {"verdict": verdict}
+    said = answer(replace(found, evaluation=found.evaluation | {"comparison": compared}))
+    cards = [card for card in said.cards if card.label.startswith("against the runner-up")]
+    assert [(card.text, card.tone) for card in cards] == [(verdict, tone)]
+
+
 def test_a_baselines_score_is_told_with_its_metric(evaluated: Evaluated) -> None:
     """Where it is another one than the study's: beside a loss, an accuracy could be taken for one."""
     found = gather(evaluated.store, "s", copies(evaluated.artifacts))
