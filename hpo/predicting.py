@@ -2,9 +2,8 @@
 
 import csv
 import io
-import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from hpo.bundle import Bundle
 from hpo.errors import DataError
 from hpo.formats import cell
 from hpo.inputs import Batch, Expected, read
+from hpo.labels import Names
 from hpo.serving import at_once, serve
 
 SAY_SECONDS = 2.0  # between two words on how far it is
@@ -66,7 +66,7 @@ class Prediction:
         """Windows whose label is the likeliest class; None where the file has no labels."""
         expected = Expected(self.manifest.timesteps, self.manifest.channels, self.manifest.padded)
         self._batches = read(path, expected, layout=layout, batch=min(batch, at_once(bundle)), labels=labels)
-        self._known = _positions(self.manifest.classes)
+        self._names = Names(self.manifest.classes)
         self._path, self._say = path, say
         self._server = serve(bundle)
 
@@ -93,14 +93,15 @@ class Prediction:
     def _encode(self, batch: Batch) -> NDArray[np.int64] | None:
         if batch.labels is None:
             return None
-        unknown = {label for label in batch.labels if _key(label) not in self._known}
+        known = {label: self._names.find(label) for label in set(batch.labels)}
+        unknown = {label for label, k in known.items() if k is None}
         if unknown:
             first = next(n for n, label in zip(batch.names, batch.labels, strict=True) if label in unknown)
             raise DataError(
                 f"{self._path}: window {first!r}: the label {min(unknown)!r} is no class of the bundle "
                 f"({', '.join(self.manifest.classes)}); --no-labels leaves labels out of account"
             )
-        return np.array([self._known[_key(label)] for label in batch.labels], dtype=np.int64)
+        return np.array([known[label] for label in batch.labels], dtype=np.int64)
 
     def csv(self) -> Iterator[str]:
         """The predictions as text: a header, then a line for each window, with a batch in each piece.
@@ -154,24 +155,3 @@ class Prediction:
         file = io.BytesIO()
         np.savez(file, **arrays)
         return file.getvalue()
-
-
-def _positions(classes: Sequence[str]) -> dict[str | float, int]:
-    """What a file may call each class -> its position.
-
-    Its name, as text or as the same number; and where no class is called by a number, its position.
-    """
-    named = {_key(name): k for k, name in enumerate(classes)}
-    if any(isinstance(key, float) for key in named):
-        return named
-    return {**{float(k): k for k in range(len(classes))}, **named}
-
-
-def _key(label: str) -> str | float:
-    """A number, however it is spelt, or text without white space around it."""
-    text = label.strip()
-    try:
-        value = float(text)
-    except ValueError:
-        return text
-    return value if math.isfinite(value) else text

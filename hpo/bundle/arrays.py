@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from hpo.bundle.zips import DAMAGED, member, opened
 from hpo.errors import DataError
 
-NUMBERS, LABELS = "fiu", "fiuU"  # kinds of dtype, by NumPy's letters
+NUMBERS, LABELS = "fiu", "fiubUS"  # kinds of dtype, by NumPy's letters
 npy: Any = np.lib.format  # its functions have no types
 # What NumPy's readers of headers raise: what ast.literal_eval does, and what mending headers of Python 2 does.
 UNREADABLE = (ValueError, TypeError, SyntaxError, IndexError, MemoryError, RecursionError, tokenize.TokenError)

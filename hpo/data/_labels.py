@@ -7,13 +7,23 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hpo.errors import DataError
+from hpo.labels import as_label, decoded, number
+
 Texts = NDArray[np.str_]
 IntArray = NDArray[np.int64]
 
 
 def as_texts(labels: ArrayLike) -> Texts:
-    """Labels (n,) as text, without white space around them."""
-    array = np.asarray(labels)
+    """Labels (n,) as text, without white space around them.
+
+    Raises:
+        DataError: they are bytes, but no UTF-8 text.
+    """
+    try:
+        array = decoded(np.asarray(labels))
+    except UnicodeDecodeError as error:
+        raise DataError(f"labels are bytes that are no UTF-8 text: {error}") from error
     if array.ndim != 1:
         return array.astype(np.str_)
     values, inverse = np.unique(array.astype(np.str_) if array.dtype == object else array, return_inverse=True)
@@ -23,22 +33,27 @@ def as_texts(labels: ArrayLike) -> Texts:
 def sorted_labels(texts: Texts, problems: list[str]) -> list[str]:
     """The distinct labels of a training part: as numbers where all of them are numbers, as text otherwise."""
     labels = {str(t) for t in np.unique(texts)}
-    numbers = {label: _number(label) for label in labels}
-    lost = [label for label, value in numbers.items() if not label or (value is not None and not math.isfinite(value))]
+    numbers = {label: number(label) for label in labels}
+    lost = [
+        label
+        for label, value in numbers.items()
+        if not label or (isinstance(value, float) and not math.isfinite(value))
+    ]
     if lost:
         problems.append(f"train part: missing labels ({', '.join(repr(label) for label in sorted(lost))})")
         labels -= set(lost)
-    if all(numbers[label] is not None for label in labels):
-        return sorted({_as_label(label) for label in labels}, key=float)
-    return sorted(labels)
+    values = {value for label in labels if (value := numbers[label]) is not None}
+    if any(numbers[label] is None for label in labels):
+        return sorted(labels)
+    return [str(value) for value in sorted(values)]
 
 
 def encode(part: str, texts: Texts, known: Sequence[str], problems: list[str]) -> IntArray:
     """Labels as their place in `known`, int64 (n,); -1 for those that are not in it."""
     numbers = {label: k for k, label in enumerate(known)}
     values, inverse = np.unique(texts, return_inverse=True)
-    codes = [numbers.get(str(v), numbers.get(_as_label(str(v)), -1)) for v in values]
-    unseen = [_as_label(str(v)) for v, code in zip(values, codes, strict=True) if code < 0]
+    codes = [numbers.get(str(v), numbers.get(as_label(str(v)), -1)) for v in values]
+    unseen = [as_label(str(v)) for v, code in zip(values, codes, strict=True) if code < 0]
     if unseen and part == "test":
         problems.append(
             f"test part: labels never seen in training: {', '.join(unseen)} (training has: {', '.join(known)})"
@@ -67,19 +82,3 @@ def _whole(what: str, array: NDArray[np.generic], problems: list[str]) -> IntArr
         return np.ascontiguousarray(array, dtype=np.int64)
     problems.append(f"{what} must be whole numbers or text, got {array.ravel()[:3].tolist()}, ...")
     return np.zeros(array.shape, dtype=np.int64)
-
-
-def _number(text: str) -> float | None:
-    """The number in `text`; None where there is none."""
-    try:
-        return float(text)
-    except ValueError:
-        return None
-
-
-def _as_label(text: str) -> str:
-    """A number in its shortest form, so that "1", "1.0" and "1.0000000e+00" are one label; other text as it is."""
-    value = _number(text)
-    if value is None or not math.isfinite(value):
-        return text
-    return str(int(value)) if value == int(value) else repr(value)

@@ -15,7 +15,7 @@ from hpo.errors import DataError
 from hpo.formats import read_json
 
 # Part of the key under which a parsed file is remembered: raise it when a source reads the same file differently.
-PARSER = 1
+PARSER = 2
 
 
 @dataclass(frozen=True, eq=False)

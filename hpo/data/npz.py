@@ -16,6 +16,7 @@ from hpo.data._files import sha256_of
 from hpo.data._labels import as_texts, sorted_labels
 from hpo.data._source import SourceOptions
 from hpo.errors import DataError, nearest
+from hpo.labels import decoded
 
 REQUIRED = ("X", "y")
 OPTIONAL = ("groups", "fold", "X_test", "y_test", "groups_test", "channels", "classes")
@@ -85,7 +86,7 @@ def _load(path: Path) -> Arrays:
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             for name in _names(path):
                 try:
-                    arrays[name] = file[name]
+                    arrays[name] = decoded(file[name])
                 except UNREADABLE as error:
                     problems.append(
                         f"array {name!r} cannot be read ({error}); save numbers or text, "

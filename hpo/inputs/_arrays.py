@@ -6,6 +6,7 @@ from pathlib import Path
 from hpo.bundle import LABELS, NUMBERS, Npz
 from hpo.errors import DataError
 from hpo.inputs._batch import Batch, Expected, finite
+from hpo.labels import decoded
 
 
 def batches(path: Path, expected: Expected, layout: str, batch: int, labels: bool) -> Iterator[Batch]:
@@ -18,7 +19,7 @@ def batches(path: Path, expected: Expected, layout: str, batch: int, labels: boo
         if labels and "y" in npz.names:
             if npz.shape("y", LABELS) != shape[:1]:
                 raise DataError(f"{path}: y has shape {npz.shape('y', LABELS)}, and {key} has {shape[0]} windows")
-            known = [str(label) for piece in npz.pieces("y", LABELS, batch) for label in piece.tolist()]
+            known = [str(label) for piece in npz.pieces("y", LABELS, batch) for label in decoded(piece).tolist()]
         start = 0
         for piece in npz.pieces(key, NUMBERS, batch):
             x = piece.reshape(len(piece), *shape[1:], *([1] * (3 - len(shape))))

@@ -119,10 +119,14 @@ def test_long_windows_come_in_smaller_batches(monkeypatch: pytest.MonkeyPatch, w
         (["left", "none", "right"], ["right", " left", "none"], [2, 0, 1]),
         (["1", "2", "10"], [1.0, 10.0, 2.0], [0, 2, 1]),  # names that are numbers
         (["1", "2", "10"], ["1.0", "2", "1e1"], [0, 1, 2]),
+        (["1_1", "11", "a"], ["1_1", "11", "11.0"], [0, 1, 1]),  # text that Python would read as a number
+        (["01", "1", "a"], ["01", "1", "a"], [0, 1, 2]),  # an exact name comes first
+        ([str(2**53), str(2**53 + 1), "3"], [2**53 + 1, 2**53, 3], [1, 0, 2]),
+        (["left", "none", "läuft"], np.strings.encode(np.array(["läuft", "none", "left"]), "utf-8"), [2, 1, 0]),
     ],
 )
 def test_labels(tmp_path: Path, classes: list[str], labels: list[Any], right: list[int]) -> None:
-    """A label is a class's name, also as another spelling of the same number; else its position."""
+    """A label is a class's name, also as another spelling of the same number if it is of one class; else a position."""
     path = sealed(tmp_path / "b.zip", about=lambda manifest: manifest.update(classes=classes))
     np.savez(tmp_path / "w.npz", X=np.zeros((3, *SHAPE)), y=np.array(labels))
     document = call("predict", path, tmp_path / "w.npz", "--json").json()

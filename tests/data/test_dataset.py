@@ -19,10 +19,18 @@ from hpo.errors import DataError
         (["walk", "run", "Run"], ["run"], ("Run", "run", "walk"), [2, 1, 0], [1]),
         (["1", "10", "2b"], ["2b"], ("1", "10", "2b"), [0, 1, 2], [2]),
         ([True, False], [True], ("False", "True"), [1, 0], [1]),
+        (["1_1", "1_10", "11_0"], ["1_10"], ("11_0", "1_1", "1_10"), [1, 2, 0], [2]),  # not 11, 110, 110
+        ([2**53, 2**53 + 1, 2**53 + 2], [2**53 + 1], tuple(str(2**53 + k) for k in range(3)), [0, 1, 2], [1]),
+        (["9007199254740993.0", "+9007199254740992"], [2**53], (str(2**53), str(2**53 + 1)), [1, 0], [0]),
+        ([b"walk", "läuft".encode()], ["läuft"], ("läuft", "walk"), [1, 0], [0]),
+        ([1e23, -0.0, 3e-7], [0], ("0", "3e-07", str(int(1e23))), [2, 0, 1], [0]),
     ],
 )
 def test_label_coding(train: Any, test: Any, classes: Any, y_train: Any, y_test: Any) -> None:
-    """Numbers sort as numbers and names as text; gaps and negative numbers do not matter; the mapping is train's."""
+    """Numbers sort as numbers and names as text; gaps and negative numbers do not matter; the mapping is train's.
+
+    No two labels become one unless they are one number, and bytes are the text that they hold.
+    """
     first, second = (RawPart(np.zeros((len(labels), 2, 1)), labels) for labels in (train, test))
     data = make_dataset(Raw("tiny", first, second, ["c"]))
     assert data.classes == classes
@@ -59,6 +67,7 @@ def tiny(**changes: Any) -> Dataset:
         ({"groups": [1, 2]}, r"4 samples but groups of shape \(2,\)"),
         ({"groups": [1.5, 1, 2, 2]}, r"groups must be whole numbers or text, got \[1\.5"),
         ({"labels": ["a", "", "b", "a"]}, r"missing labels \(''\)"),
+        ({"labels": [b"a", b"\xff", b"b", b"a"]}, "labels are bytes that are no UTF-8 text"),
         ({"channels": ["a"]}, "with 1 channels"),
         (
             {"x": [np.zeros((3, 2)), np.zeros((2, 1))]},

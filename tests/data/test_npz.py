@@ -60,6 +60,21 @@ def test_the_least_that_must_be_in_it(tmp_path: Path) -> None:
     assert (data.classes, data.channels) == (("1", "3"), ("channel_0", "channel_1"))
 
 
+def test_bytes_are_text(tmp_path: Path) -> None:
+    """Arrays of dtype S give the same data set as the UTF-8 text that is in them; what is none is refused by name."""
+    texts = {
+        "y": np.array(["läuft", "ruht", "läuft", "ruht"]),
+        "groups": np.array(["ben", "anna", "ben", "dora"]),
+        "channels": np.array(["x", "y"]),
+        "classes": np.array(["run", "rest"]),
+    }
+    found = own(tmp_path, **{name: np.strings.encode(array, "utf-8") for name, array in texts.items()})
+    assert (found.classes, found.channels) == (("run", "rest"), ("x", "y"))
+    assert found.sha256 == own(tmp_path, **texts).sha256
+    with pytest.raises(DataError, match=r"own\.npz: array 'y' cannot be read \('utf-8' codec can't decode"):
+        own(tmp_path, y=np.array([b"a", b"\xff", b"a", b"b"]))
+
+
 def test_two_dimensions_are_one_channel(tmp_path: Path) -> None:
     """(samples, time steps) is a single channel, and the same data set as with the third dimension written out."""
     flat = own(tmp_path, X=X[:, :, 0])
