@@ -25,7 +25,7 @@ from hpo.settings import Times
 from hpo.slot import Slot, Wishes
 from hpo.specify import specify
 from hpo.spool import Spool
-from hpo.store import Claim, Claims, Over, Store, is_outage
+from hpo.store import Claim, Claims, Over, Store, is_outage, passes
 from hpo.trial import Interruption, TrialSpec
 from hpo.vitals import Vitals
 
@@ -245,7 +245,7 @@ class Supervisor:
 
     def _exit_code(self) -> int:
         wishes, record = self._wishes, self._claims.record
-        if self._signal is not None and is_outage(wishes.error):
+        if self._signal is not None and passes(wishes.error):
             log.warning("%s; leaving all the same: its trials go on elsewhere after their leases", wishes.error)
             return INTERRUPTED if self._signal == signal.SIGINT else DRAINED
         if wishes.error is not None:

@@ -3,7 +3,7 @@
 from hpo.store.address import has_password, redacted, without_password
 from hpo.store.catalogue import Store
 from hpo.store.claims import Claims
-from hpo.store.connect import OUTAGE, is_outage, on_server, retried
+from hpo.store.connect import OUTAGE, is_outage, on_server, passes, retried
 from hpo.store.evaluations import Evaluations, give, open_once, openings, refuse_second
 from hpo.store.overview import pareto, ranked
 from hpo.store.records import (
@@ -59,6 +59,7 @@ __all__ = [
     "open_once",
     "openings",
     "pareto",
+    "passes",
     "ranked",
     "redacted",
     "refuse_second",

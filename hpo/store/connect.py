@@ -23,7 +23,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from hpo.errors import StorageError, reason
 from hpo.store import schema
 from hpo.store.address import ACCEPTED, parse, redacted
-from hpo.store.lock import LEAVING_SECONDS
+from hpo.store.lock import LEAVING_SECONDS, LockHeldError
 from hpo.store.postgres import PostgreSQL
 from hpo.store.reading import Reading
 from hpo.store.sqlite import SQLite
@@ -147,6 +147,11 @@ def is_outage(error: BaseException | None) -> bool:
     return error is not None and isinstance(error.__cause__, OUTAGE)
 
 
+def passes(error: BaseException | None) -> bool:
+    """Whether an error of ours says no more than that nobody could write just then: others may, a little later."""
+    return is_outage(error) or isinstance(error, LockHeldError)
+
+
 def retried(
     call: Callable[[], T],
     *,
@@ -194,7 +199,7 @@ def held(lock: Lock, give_up: threading.Event | None) -> Iterator[Callable[[], N
 
     Raises:
         LockLostError: it was lost.
-        StorageError: it could not be had in time.
+        LockHeldError: it could not be had in time.
     """
     with lock.hold(give_up) as still_held:
         try:

@@ -27,6 +27,42 @@ class LockLostError(StorageError):
     """The lock's file was removed or replaced while it was held, so that others may hold its successor."""
 
 
+class LockHeldError(StorageError):
+    """Somebody else has held the lock for as long as one waits for it."""
+
+
+class Patience:
+    """How long somebody waits for a lock: from its making on, and a few seconds more once told to leave.
+
+    Args:
+        seconds: that it lasts.
+        give_up: once seen set, LEAVING_SECONDS are left of it at most; None: nobody tells.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self, seconds: float, give_up: threading.Event | None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._give_up = give_up
+        self._clock = clock
+        self._began = clock()
+        self._ends = self._began + seconds
+        self._leaving = False
+
+    @property
+    def waited(self) -> float:
+        """Seconds since its making."""
+        return self._clock() - self._began
+
+    @property
+    def over(self) -> bool:
+        """Whether it has ended."""
+        if not self._leaving and self._give_up is not None and self._give_up.is_set():
+            self._leaving = True
+            self._ends = min(self._ends, self._clock() + LEAVING_SECONDS)
+        return self._clock() > self._ends
+
+
 class StudyLock:
     """The lock of one study.
 
@@ -48,7 +84,7 @@ class StudyLock:
         """Waits for the lock and holds it; yields a function that raises if it was lost meanwhile.
 
         Raises:
-            StorageError: it could not be had in time; the message names the holder.
+            LockHeldError: it could not be had in time; the message names the holder.
         """
         self._path.parent.mkdir(parents=True, exist_ok=True)
         fd = self._acquire(give_up)
@@ -67,7 +103,7 @@ class StudyLock:
         self._path.unlink(missing_ok=True)
 
     def _acquire(self, give_up: threading.Event | None) -> int:
-        began = time.monotonic()
+        patience = Patience(self._for_seconds, give_up)
         reported = False
         while True:
             fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -81,9 +117,9 @@ class StudyLock:
             except LockLostError:
                 os.close(fd)
                 continue
-            waited = time.monotonic() - began
-            if waited > (LEAVING_SECONDS if give_up is not None and give_up.is_set() else self._for_seconds):
-                raise StorageError(
+            waited = patience.waited
+            if patience.over:
+                raise LockHeldError(
                     f"process {holder} has held the study's lock {self._path} for over {waited:.0f} s; "
                     "continue it (kill -CONT) or end it"
                 )

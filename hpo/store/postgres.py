@@ -9,7 +9,6 @@ import logging
 import os
 import socket
 import threading
-import time
 import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -20,7 +19,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from hpo.errors import MissingExtra, StorageError, reason
 from hpo.settings import postgres_variable
-from hpo.store.lock import FOR_SECONDS, LEAVING_SECONDS, REPORT_SECONDS, LockLostError
+from hpo.store.lock import FOR_SECONDS, REPORT_SECONDS, LockHeldError, LockLostError, Patience
 from hpo.store.reading import Reading
 
 log = logging.getLogger(__name__)
@@ -158,13 +157,14 @@ class AdvisoryLock:
         """Waits for the lock and holds it; yields a function that raises if it was lost meanwhile.
 
         Raises:
-            StorageError: it could not be had in time; the message names the holder.
+            LockHeldError: it could not be had in time; the message names the holder.
         """
-        self._take_turn(give_up)
+        patience = Patience(self._for_seconds, give_up)
+        self._take_turn(patience)
         try:
             with self._engine.connect() as connection:
                 try:
-                    self._acquire(connection, give_up)
+                    self._acquire(connection, patience)
                     yield lambda: self._check(connection)
                 finally:
                     self._release(connection)
@@ -174,23 +174,17 @@ class AdvisoryLock:
     def remove(self) -> None:
         """It leaves nothing."""
 
-    def _take_turn(self, give_up: threading.Event | None) -> None:
-        began = time.monotonic()
+    def _take_turn(self, patience: Patience) -> None:
         while not self._turn.acquire(timeout=0.2):
-            waited = time.monotonic() - began
-            if waited > self._patience(give_up):
-                raise StorageError(f"the lock {self._name} was held for over {waited:.0f} s by this very process")
+            if patience.over:
+                raise LockHeldError(f"the lock {self._name} was held for over {patience.waited:.0f} s by this process")
 
-    def _patience(self, give_up: threading.Event | None) -> float:
-        return LEAVING_SECONDS if give_up is not None and give_up.is_set() else self._for_seconds
-
-    def _acquire(self, connection: Connection, give_up: threading.Event | None) -> None:
-        began = time.monotonic()
+    def _acquire(self, connection: Connection, patience: Patience) -> None:
         reported = False
         while not self._granted(connection):
-            waited = time.monotonic() - began
-            if waited > self._patience(give_up):
-                raise StorageError(
+            waited = patience.waited
+            if patience.over:
+                raise LockHeldError(
                     f"the lock {self._name} was held for over {waited:.0f} s by {self._holder(connection)}"
                 )
             if waited > REPORT_SECONDS and not reported:

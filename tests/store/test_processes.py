@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 import uuid
 from collections import Counter
@@ -16,9 +17,9 @@ from sqlalchemy import create_engine, text
 
 from hpo import search
 from hpo.errors import StorageError
-from hpo.store import Claim, Claims
+from hpo.store import Claim, Claims, passes
 from hpo.store import lock as locks
-from hpo.store.lock import LockLostError
+from hpo.store.lock import LockHeldError, LockLostError
 from hpo.store.postgres import AdvisoryLock
 from tests.postgres import Server
 from tests.support import FAST, TESTS, claimed, create, definition, kill, open_store, work_off
@@ -29,7 +30,7 @@ from pathlib import Path
 from hpo import search
 from hpo import search
 from hpo.errors import StorageError
-from hpo.store import Claim, Claims
+from hpo.store import Claim, Claims, passes
 from tests.postgres import Server
 from tests.support import *
 address = sys.argv[1]
@@ -169,6 +170,33 @@ def test_sigstop_inside_the_claim_is_reported_and_harmless(
         kill(process.pid)
         kill(waiting.pid)
     assert numbers == {"0", "1"}
+
+
+def test_who_is_told_to_leave_waits_a_few_seconds_more() -> None:
+    """From then on, however long it has waited by then, but never longer than it would have without."""
+    now, give_up = 0.0, threading.Event()
+    long, short = (locks.Patience(seconds, give_up, lambda: now) for seconds in (600.0, 100.0))
+    over = []
+    for now in (98.0, 101.0, 104.0):  # noqa: B007 - the clock that both look at
+        over.append((long.over, short.over))
+        give_up.set()
+        over.append((long.over, short.over))
+    assert over == [(False, False), (False, False), (False, True), (False, True), (True, True), (True, True)]
+
+
+def test_a_lock_that_others_hold_is_an_error_of_its_own(
+    tmp_path: Path, postgres: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a file and of a server, in another process and in this one: who was told to leave takes it for an outage."""
+    monkeypatch.setattr(locks, "LEAVING_SECONDS", 0.1)
+    give_up = threading.Event()
+    give_up.set()
+    for where in (tmp_path, postgres.database(f"t{uuid.uuid4().hex}")):
+        held, other = open_store(where).lock("s"), open_store(where).lock("s")
+        for lock in (held, other):
+            with held.hold(), pytest.raises(LockHeldError) as caught, lock.hold(give_up):
+                pass
+            assert passes(caught.value)
 
 
 def test_a_lock_whose_file_was_removed_is_lost(tmp_path: Path) -> None:

@@ -52,6 +52,22 @@ def test_a_signal_is_heard_while_the_database_is_away(bench: Bench) -> None:
     assert bench.status().counts["complete"] == 5
 
 
+def test_told_to_leave_while_somebody_else_holds_the_lock(bench: Bench) -> None:
+    """As in an outage it leaves soon, and with 75, for its scheduler to start it again; its trial is taken over."""
+    bench.create(budget={"trials": 1, "retries": 1})
+    bench.plan(epochs=10, pause=0.1)
+    process = bench.process()
+    child = bench.wait_for_start(0)
+    with bench.store.lock("s").hold():
+        while alive(child):  # its result waits for the lock
+            time.sleep(0.02)
+        process.terminate()
+        assert process.wait(timeout=60) == 75
+    bench.plan()
+    assert bench.supervisor().run() == 0
+    assert bench.status().counts["complete"] == 1
+
+
 def test_ctrl_c_finishes_what_runs(bench: Bench) -> None:
     """One Ctrl-C: running trials end as they would have, nothing new starts, exit code 130, work is left."""
     bench.create(budget={"trials": 9})
