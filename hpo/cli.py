@@ -14,6 +14,7 @@ from hpo.console import (
     deliver,
     emit,
     example,
+    follow_up,
     json_option,
     log,
     name_argument,
@@ -23,6 +24,7 @@ from hpo.console import (
     storage_files,
     storage_option,
     study_file_argument,
+    typed,
     worker_options,
 )
 from hpo.errors import UsageError
@@ -136,7 +138,7 @@ def _finish(name: str, storage: str, code: int) -> None:
     """The last words of a launch: the best parameters, and what to do next."""
     from hpo import launching
 
-    for line in launching.last_words(name, storage, code):
+    for line in launching.last_words(name, storage, launch=typed(), command=follow_up):
         click.echo(line)
     click.get_current_context().exit(code)
 

@@ -4,6 +4,7 @@ import functools
 import io
 import json
 import logging
+import shlex
 import sys
 import threading
 import traceback
@@ -29,6 +30,11 @@ option = functools.partial(click.option, show_envvar=True)
 class Commands(click.Group):
     """Prints our errors as one message and exits with their code."""
 
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        """Finds a command, and keeps what was typed of it."""
+        ctx.meta[_TYPED] = list(args)
+        return super().resolve_command(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Runs a command."""
         try:
@@ -50,6 +56,8 @@ class Commands(click.Group):
 
 
 _FILES = "hpo.storage_files"  # in the context of a command
+_TYPED = "hpo.typed"  # in the same: the command with its arguments
+_PLACES = ("storage_file", "storage_password_file", "storage", "artifacts", "cache")  # parameters
 _RANKS = {ParameterSource.COMMANDLINE: 2, ParameterSource.ENVIRONMENT: 1}
 
 
@@ -88,6 +96,24 @@ def storage_option(function: F) -> F:
 def storage_files() -> dict[str, Path]:
     """The files that the address of `storage_option` or its password came from, by the variables that name them."""
     return cast("dict[str, Path]", click.get_current_context().meta[_FILES])
+
+
+def typed() -> str:
+    """This command as it was typed, for a shell. A password is none of it: `storage_option` refuses one."""
+    return shlex.join(["hpo", *click.get_current_context().meta[_TYPED]])
+
+
+def follow_up(command: str, *words: str) -> str:
+    """A command to type after this one, for a shell: it looks where this one was told to, as far as it looks there."""
+    here = click.get_current_context()
+    commands = cast(click.Group, here.find_root().command).commands
+    takes = {parameter.name for parameter in commands[command].params}
+    places = []
+    for name in _PLACES:
+        if name in takes and here.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            value = here.params[name]
+            places += [f"--{name.replace('_', '-')}", getattr(value, "address", str(value))]
+    return shlex.join(["hpo", command, *words, *places])
 
 
 class _Store(click.Path):

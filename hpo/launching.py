@@ -1,7 +1,7 @@
 """What `hpo launch` and `hpo worker` do: the study's row, the workers, the last words."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -132,8 +132,14 @@ def _check_machine(wish: Wish, *, new: bool = False) -> None:
         log.warning("%s; working all the same, files of trials wait in %s", error, wish.cache)
 
 
-def last_words(name: str, storage: str, code: int) -> Iterator[str]:
-    """What a launch prints at its end: the score, the best parameters, what to do next."""
+def last_words(name: str, storage: str, *, launch: str, command: Callable[..., str]) -> Iterator[str]:
+    """What a launch prints at its end: the score, the best parameters, what to do next.
+
+    Args:
+        name: of the study. storage: its database.
+        launch: the command that goes on with it.
+        command: makes the line of another one from its name and its words.
+    """
     with Store(storage, read_only=True) as store:
         status = store.status(name)
         best = export(store, name, status.best.trial) if status.best else {}
@@ -145,12 +151,13 @@ def last_words(name: str, storage: str, code: int) -> Iterator[str]:
         yield "best parameters:"
         for key, value in {**best["params"], **best["train"]}.items():
             yield f"  {key} = {value}"
-    yield "\nnext:"
-    if code != 0:
-        yield f"  hpo launch STUDY.toml         go on where {name} stopped"
-    yield f"  hpo status {name}"
+    ended = status.state == "ended"
+    yield "\nnext:" if ended else f"\nnext (work is left; the first one goes on with {name}):"
+    if not ended:
+        yield f"  {launch}"
+    yield f"  {command('status', name)}"
     if status.best is not None:
-        yield f"  hpo show {name} {status.best.trial}"
-        if code == 0:
-            yield f"  hpo evaluate {name}"
-        yield f"  hpo export {name} -o best.json"
+        yield f"  {command('show', name, str(status.best.trial))}"
+        if ended:
+            yield f"  {command('evaluate', name)}"
+        yield f"  {command('export', name, '-o', 'best.json')}"
