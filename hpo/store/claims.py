@@ -155,8 +155,8 @@ class Claims:
             end = over(self._record, ended, account, self._rows)
             if end is not None:
                 if end.reason in BUDGETS:
-                    if nobodys != silent:
-                        return Idle()  # who leaves now would leave them to nobody, should their workers be dead
+                    if nobodys != running:
+                        return Idle()  # who leaves now would leave the others to nobody, should their workers be dead
                     for number in nobodys:
                         row = rows.get(number)
                         self._endings.end_lost(number, row, Cause.BUDGET, 0 if row is None else row["losses"])

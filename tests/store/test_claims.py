@@ -310,6 +310,23 @@ def test_when_the_hours_end_lost_trials_end_too(store: Store, worker: Worker, cl
     assert (store.trial("s", 0).state, store.trial("s", 0).cause) == ("pruned", Cause.BUDGET)
 
 
+def test_nobody_leaves_at_the_end_of_the_hours_before_all_trials_have_ended(
+    store: Store, worker: Worker, clock: Clock
+) -> None:
+    """A worker may have died less than a lease before, and nobody would ever come for its trial."""
+    create(store, definition(budget={"hours": 50 / 3600}))
+    a, b = worker("a"), worker("b")
+    own, others = claimed(a), claimed(b)
+    clock.now += LEASE - 1
+    assert a.renew([own]).seconds_left == 0
+    assert a.finish(own, Result(cause=Cause.BUDGET))
+    assert a.claim() == Idle()
+    clock.now += 2
+    assert a.claim() == Over(reason="hours")
+    trial = store.trial("s", others.number)
+    assert (trial.state, trial.cause) == ("pruned", Cause.BUDGET)
+
+
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50)), max_size=6), st.integers(0, 50), st.integers(0, 50))
 def test_time_is_accounted_as_a_count_of_seconds_would(spans: list[tuple[int, int]], a: int, b: int) -> None:
     """Union and sum of leases agree with counting every second."""
