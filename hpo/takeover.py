@@ -18,6 +18,8 @@ from hpo.store import Claim
 log = logging.getLogger(__name__)
 
 LISTINGS = 3  # of a trial's files, until all that was listed could be read
+# In the folder of an attempt that began without what was elsewhere: its successor on this node asks for it again.
+_WITHOUT = ".without"
 FETCH = 120.0  # seconds that a trial waits for files that are elsewhere
 
 
@@ -37,14 +39,17 @@ def fill(folder: Path, claim: Claim, spool: Spool, artifacts: Artifacts, give_up
     if claim.attempt == 1:
         return
     here = [key for key in spool.found() if key.number == claim.number and key.attempt < claim.attempt]
-    if here:
-        _copy(spool.folder(here[-1]), folder)
-    if not here or here[-1].attempt < claim.attempt - 1:  # the last one was elsewhere
-        _fetch(folder, claim, spool, artifacts, give_up)
+    last = spool.folder(here[-1]) if here else None
+    if last is not None:
+        _copy(last, folder)
+    elsewhere = not here or here[-1].attempt < claim.attempt - 1
+    again = last is not None and (last / _WITHOUT).exists()
+    if (elsewhere or again) and not _fetched(folder, claim, spool, artifacts, give_up):
+        (folder / _WITHOUT).touch()
 
 
-def _fetch(folder: Path, claim: Claim, spool: Spool, artifacts: Artifacts, give_up: Callable[[], bool]) -> None:
-    """Copies them from the store. A thread of its own asks it, because it may hang."""
+def _fetched(folder: Path, claim: Claim, spool: Spool, artifacts: Artifacts, give_up: Callable[[], bool]) -> bool:
+    """Whether they could be copied from the store. A thread of its own asks it, because it may hang."""
     beside = Path(tempfile.mkdtemp(prefix=".fetched-", dir=spool.path))
     answered, failed = threading.Event(), []
 
@@ -62,12 +67,14 @@ def _fetch(folder: Path, claim: Claim, spool: Spool, artifacts: Artifacts, give_
     until = time.monotonic() + FETCH
     while not answered.wait(0.05) and time.monotonic() < until and not give_up():
         pass
-    if answered.is_set() and not failed:
+    done = answered.is_set() and not failed
+    if done:
         _copy(beside, folder)
     else:
         why = failed[0] if failed else f"no answer of {artifacts.address} within {FETCH:.0f} s"
         log.warning("trial %d may begin anew, because its files cannot be had: %s", claim.number, why)
     shutil.rmtree(beside, ignore_errors=True)
+    return done
 
 
 def _got(artifacts: Artifacts, folder: str, target: Path) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hpo.artifacts import StoreAway
+from hpo.artifacts import Entry, StoreAway
 from hpo.artifacts.folder import Folder
 from hpo.carrier import Carrier
 from hpo.errors import StorageError
@@ -190,6 +190,30 @@ def test_a_successor_begins_with_what_is_here_or_was_elsewhere(node: Node) -> No
         "checkpoint-1-3.npz": "attempt 1",
         "checkpoint-3-7.npz": "attempt 3, elsewhere",
     }
+
+
+def test_what_could_not_be_had_is_asked_for_again(node: Node) -> None:
+    """An attempt that began while the store was away has nothing: its successors on this node ask until they get it."""
+
+    class Away(Folder):
+        def entries(self, folder: str = "") -> list[Entry]:
+            raise StoreAway("it is down")
+
+    store, source = node.store, node.folder / "source"
+    source.write_text("attempt 1, elsewhere")
+    store.put(source, "s/0/checkpoint-1-50.npz")
+    node.store = Away(store.root)
+    for attempt in (2, 3):
+        node.record(attempt)
+        carrier = node.carrier()
+        assert list(carrier.begin(claim(attempt), lambda: False).glob("[!.]*")) == []
+        carrier.leave(claim(attempt))
+    node.store = store
+    carrier = node.carrier()
+    for attempt in (4, 5):
+        node.record(attempt)
+        assert [p.name for p in carrier.begin(claim(attempt), lambda: False).glob("[!.]*")] == ["checkpoint-1-50.npz"]
+        carrier.leave(claim(attempt))
 
 
 def test_a_worker_that_is_told_to_leave_leaves(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
