@@ -17,6 +17,7 @@ ACCEPTED = "accepted: sqlite:///PATH (one machine) and postgresql://USER@HOST/DA
 # Where containers find secrets: mounted for them alone, with whatever mode the mount has.
 _MOUNTED = (Path("/run/secrets"), Path("/var/run/secrets"))
 _LARGEST = 1 << 16
+PASSPHRASE = "sslpassword"  # noqa: S105 # the name of one: of the client's own key
 
 
 class Given(NamedTuple):
@@ -40,28 +41,43 @@ def parse(url: str) -> URL:
         raise StorageError(
             "the storage's address has more than one @; in a password, write @ as %40, or keep it in a file"
         )
+    for name in ("password", PASSPHRASE):
+        if isinstance(parsed.query.get(name), tuple):
+            raise StorageError(f"the storage's address names {name} more than once")
     password = parsed.query.get("password")
     if isinstance(password, str):
         parsed = parsed.difference_update_query(["password"]).set(password=password)
-    redact.remember(None if parsed.password is None else str(parsed.password))
+    for secret in (parsed.password, parsed.query.get(PASSPHRASE)):
+        redact.remember(None if secret is None else str(secret))
     return parsed
+
+
+def shown(url: URL) -> str:
+    """The address with stars for its password, and for the passphrase of a key."""
+    if PASSPHRASE in url.query:
+        url = url.update_query_dict({PASSPHRASE: "***"})
+    return url.render_as_string(hide_password=True)
 
 
 def redacted(url: str) -> str:
     """The address without its password."""
     try:
-        return parse(url).render_as_string(hide_password=True)
+        return shown(parse(url))
     except StorageError:
         return "(not an address)"
 
 
 def has_password(url: str) -> bool:
-    """Whether the address itself holds a password.
+    """Whether the address itself holds a password, or the passphrase of a key.
 
     Raises:
         StorageError: it is no address.
     """
-    return parse(url).password is not None
+    return _holds_secret(parse(url))
+
+
+def _holds_secret(url: URL) -> bool:
+    return url.password is not None or PASSPHRASE in url.query
 
 
 def without_password(url: str) -> str:
@@ -70,7 +86,8 @@ def without_password(url: str) -> str:
     Raises:
         StorageError: it is no address.
     """
-    return parse(url).set(password=None).render_as_string(hide_password=False)
+    bare = parse(url).set(password=None).difference_update_query([PASSPHRASE])
+    return bare.render_as_string(hide_password=False)
 
 
 def from_file(storage: Given, file: Given) -> bool:
@@ -96,7 +113,7 @@ def assemble(storage: Given, file: Given, password_file: Given) -> str:
         url = parse(read_secret(Path(file.value), "--storage-file"))
     else:
         url = parse(str(storage.value))
-        if url.password is not None and storage.rank == 2:
+        if _holds_secret(url) and storage.rank == 2:
             raise UsageError(
                 "the password in --storage can be read by everybody on this machine while the command runs; "
                 "give the address by HPO_STORAGE, --storage-file or --storage-password-file, or use PGPASSFILE"
@@ -104,7 +121,7 @@ def assemble(storage: Given, file: Given, password_file: Given) -> str:
     if password_file.value is not None:
         if url.password is not None or url.get_backend_name() == "sqlite":
             held = "has a password already" if url.password is not None else "takes none"
-            raise UsageError(f"--storage-password-file: the address {url.render_as_string(hide_password=True)} {held}")
+            raise UsageError(f"--storage-password-file: the address {shown(url)} {held}")
         url = url.set(password=read_secret(Path(password_file.value), "--storage-password-file"))
         redact.remember(str(url.password))
     return url.render_as_string(hide_password=False)

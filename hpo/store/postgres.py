@@ -19,6 +19,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from hpo.errors import MissingExtra, StorageError, reason
 from hpo.settings import postgres_variable
+from hpo.store.address import shown
 from hpo.store.lock import FOR_SECONDS, REPORT_SECONDS, LockHeldError, LockLostError, Patience
 from hpo.store.reading import Reading
 
@@ -78,7 +79,7 @@ class PostgreSQL:
 
     def __init__(self, url: URL) -> None:
         self._url = url.set(drivername="postgresql+psycopg")
-        self.place = url.render_as_string(hide_password=True)
+        self.place = shown(url)
         try:
             self._locks = self._engine()
         except ModuleNotFoundError as error:

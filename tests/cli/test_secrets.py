@@ -9,7 +9,7 @@ import time
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import click
 import pytest
@@ -17,6 +17,8 @@ from click.testing import CliRunner
 
 from hpo import redact
 from hpo.console import start_log, storage_files, storage_option
+from hpo.store import has_password, redacted, without_password
+from hpo.store.connect import backend
 from tests.cli.run import TINY, Run, call
 from tests.cli.test_commands import COMMANDS, RUNS, options
 from tests.postgres import Server
@@ -170,6 +172,7 @@ def test_ways_to_give_a_password(place: Place, tmp_path: Path, monkeypatch: pyte
     [
         (["--storage", "postgresql://u:canary51c7@h/d"], {}, "the password in --storage can be read by everybody"),
         (["--storage", "postgresql://h/d?password=canary51c7"], {}, "the password in --storage can be read by"),
+        (["--storage", "postgresql://h/d?sslpassword=canary51c7"], {}, "the password in --storage can be read by"),
         (["--storage", "sqlite:///x", "--storage-file", "f"], {}, "--storage and --storage-file both name a database"),
         ([], {"HPO_STORAGE": "sqlite:///x", "HPO_STORAGE_FILE": "f"}, "both name a database"),
         (["--storage-file", "missing"], {}, "--storage-file: cannot read missing: No such file"),
@@ -195,6 +198,20 @@ def test_ways_that_are_refused(
     assert run.code == 2
     assert message in run.err
     assert CANARY not in run.err
+
+
+def test_the_passphrase_of_a_key_is_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is never shown, and schedulers, which keep what they are given, do not get it."""
+    address = f"postgresql://u@127.0.0.1:9/d?sslkey=/k.pem&sslpassword={CANARY}"
+    assert has_password(address)
+    assert CANARY not in redacted(address)
+    assert unquote(without_password(address)) == "postgresql://u@127.0.0.1:9/d?sslkey=/k.pem"
+    assert CANARY not in backend(address).place
+    run = call("list", HPO_STORAGE=address)
+    assert run.code == 4
+    assert CANARY not in run.out + run.err
+    run = call("list", HPO_STORAGE=f"{address}&sslpassword={CANARY}2")
+    assert (run.code, "names sslpassword more than once" in run.err) == (4, True)
 
 
 def test_what_is_typed_wins(tmp_path: Path) -> None:
