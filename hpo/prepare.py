@@ -13,7 +13,7 @@ from hpo import augment, data, models, samplers, study
 from hpo.data.split import Split, make_split
 from hpo.errors import DataError, StudyFileError
 from hpo.resolve import resolve_all
-from hpo.space import Params, Space, corners, ends, sample
+from hpo.space import Params, Space, corners, ends, sample, with_parents
 from hpo.store.records import DataRecord
 from hpo.study import StudyDef
 from hpo.training import training_space
@@ -149,14 +149,15 @@ def _unfit(definition: StudyDef, spaces: dict[str, Space], channels: int) -> lis
 def _impossible(family: str, space: Space, shape: tuple[int, int], n_classes: int) -> list[str]:
     """Why some settings of the space cannot be built for these data: one sentence for each reason."""
     reasons: dict[str, None] = {}
-    model_space = {name: space[name] for name in models.get(family).SPACE}
+    model = models.get(family)
+    model_space = with_parents(space, model.SPACE)
     rng = np.random.default_rng(0)
     settings: list[Params] = list(islice(corners(model_space), CHECKED_SETTINGS))
     if len(settings) == CHECKED_SETTINGS:
         settings += [sample(model_space, rng) for _ in range(CHECKED_SETTINGS)]
     for setting in settings:
         try:
-            models.get(family).check(shape, n_classes, **setting)
+            model.check(shape, n_classes, **{name: setting[name] for name in model.SPACE})
         except ValueError as error:
             reasons[str(error)] = None
     return list(reasons)[:5]

@@ -4,7 +4,7 @@ Knows neither Optuna nor Keras, so that families, study files and workers can al
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from typing import Annotated, Any, Literal
 
@@ -153,6 +153,14 @@ def order(space: Space) -> list[str]:
     for name in space:
         visit(name)
     return done
+
+
+def with_parents(space: Space, names: Iterable[str]) -> Space:
+    """The part of `space` that these names make up, with all that their conditions depend on."""
+    wanted = list(names)
+    for name in wanted:  # which grows
+        wanted += [parent for parent in space[name].when or {} if parent not in wanted]
+    return {name: space[name] for name in wanted}
 
 
 def counts(domain: Domain, params: Mapping[str, Scalar]) -> bool:

@@ -29,6 +29,7 @@ from hpo.space import (
     searched,
     settings,
     to_json,
+    with_parents,
 )
 
 CONDITIONAL: Space = {
@@ -125,6 +126,14 @@ def test_booleans_are_no_numbers() -> None:
     assert same(1, 1.0)
     assert not same(True, 1)
     assert not same("1", 1)
+
+
+def test_parents_come_with_their_children() -> None:
+    """A part of a space has all that its conditions depend on, each once, so that it can be drawn from by itself."""
+    part = with_parents(CONDITIONAL, ["recurrent_dropout", "cell"])
+    assert list(part) == ["recurrent_dropout", "cell", "recurrent"]
+    assert set(sample(part, np.random.default_rng(0))) == set(part)
+    assert list(with_parents(CONDITIONAL, ["units"])) == ["units"]
 
 
 def test_conditions_need_all_parents_and_one_of_their_values() -> None:

@@ -1,0 +1,37 @@
+"""What is checked of a search space before a study begins: whatever can be drawn from it can be trained."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hpo.errors import StudyFileError
+from hpo.prepare import Prepared, prepare
+from tests.data.files import write_pair
+from tests.study.files import SHORTEST, write
+
+
+def prepared(folder: Path, family: str, space: dict[str, Any]) -> Prepared:
+    """A study of one family with this space, on windows of 8 time steps."""
+    data = {"source": "ucr", "path": str(write_pair(folder / "files"))}
+    study = write(folder, SHORTEST | {"data": data, "model": {"family": family}, "space": space})
+    return prepare(study, folder / "cache")
+
+
+def mistakes(folder: Path, family: str, space: dict[str, Any]) -> list[str]:
+    """Why such a study is refused."""
+    with pytest.raises(StudyFileError) as caught:
+        prepared(folder, family, space)
+    return list(caught.value.problems)
+
+
+def test_a_hyperparameter_of_the_model_may_depend_on_one_of_training(tmp_path: Path) -> None:
+    """Its values are checked all the same, where it counts."""
+    when = {"mixup": 0.2}
+    training = {"mixup": {"choices": [0.0, 0.2], "when": {"ema": 0.0}}, "ema": [0.0, 0.9]}
+    space = training | {"kernel_size": {"choices": [1, 3], "when": when}}
+    assert prepared(tmp_path, "conv_lstm", space).spaces["conv_lstm"]["kernel_size"].when == {"mixup": (0.2,)}
+    (mistake,) = mistakes(
+        tmp_path, "conv_lstm", space | {"n_steps": 2, "kernel_size": {"choices": [3, 5], "when": when}}
+    )
+    assert mistake.startswith("space (conv_lstm): kernel_size = 5 is longer than the sub-windows of 4 time steps")
