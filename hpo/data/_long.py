@@ -1,5 +1,6 @@
 """Long tables, a row for each time step, as csv and parquet have them: the keys of `[data]` that say what is what."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,8 @@ class LongTable(SourceOptions):
     def _different(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
         if value is not None and len(set(value)) < len(value):
             raise ValueError(f"got {list(value)}; every channel counts once")
+        if value is not None and "" in value:
+            raise ValueError(f"got {list(value)}; every channel has a name")
         return value
 
     @model_validator(mode="after")
@@ -75,18 +78,29 @@ class LongTable(SourceOptions):
             channels: of the training part, where the file is the test part's.
 
         Raises:
-            DataError: the file lacks a column, or has one twice.
+            DataError: the file lacks a column, has one twice, or a channel has no name.
         """
         others = self.roles()
-        names = list(channels or self.channels or (name for name in header if name not in others.values()))
+        free = [c for place, c in enumerate(header) if c not in others.values() and not _counts_rows(place, c)]
+        names = list(channels or self.channels or free)
         needed = [*others.values(), *names]
         wrong = [f"no column {c!r}; {nearest(c, header)}" for c in needed if c not in header]
         wrong += [f"two columns are called {c!r}" for c in dict.fromkeys(needed) if header.count(c) > 1]
+        if "" in names:
+            wrong.append(
+                f"column {header.index('', 1) + 1} has no name; write one into the first line, take out "
+                "a separator at its end, or say in channels which columns you mean"
+            )
         if not names:
             wrong.append("no column is left for the channels")
         if wrong:
             raise DataError(f"{path}: " + "; ".join(wrong))
         return names, others
+
+
+def _counts_rows(place: int, name: str) -> bool:
+    """Whether a column is the index without a name that pandas writes beside a frame, to csv or to parquet."""
+    return (place == 0 and not name) or re.fullmatch(r"__index_level_\d+__", name) is not None
 
 
 @dataclass(frozen=True, eq=False)

@@ -48,7 +48,12 @@ def fingerprint(options: Options) -> str:
 
 def _rows(options: Options, path: Path, channels: Sequence[str] | None) -> tuple[list[str], Rows]:
     pandas = library("pandas", "pandas", "Reading a csv file")
-    common: dict[str, Any] = {"sep": options.separator, "encoding": "utf-8-sig", "skipinitialspace": True}
+    common: dict[str, Any] = {
+        "sep": options.separator,
+        "encoding": "utf-8-sig",
+        "skipinitialspace": True,
+        "keep_default_na": False,  # else a column that is called NA would have no name
+    }
     try:
         header = [str(name) for name in pandas.read_csv(path, **common, header=None, nrows=1, dtype=str).loc[0]]
         names, others = options.columns(header, path, channels)
@@ -60,7 +65,6 @@ def _rows(options: Options, path: Path, channels: Sequence[str] | None) -> tuple
                 low_memory=False,  # else a column may get another type in each piece of the file
                 index_col=False,  # else a line that is longer than the header would shift all columns
                 dtype=dict.fromkeys(others.values(), "category") | ({others["time"]: str} if "time" in others else {}),
-                keep_default_na=False,
                 na_values=dict.fromkeys(names, MISSING),
                 float_precision="round_trip",
             )

@@ -43,7 +43,8 @@ def _rows(options: Options, path: Path, channels: Sequence[str] | None) -> tuple
     pyarrow = library("pyarrow.parquet", "pyarrow", "Reading a parquet file", "parquet")
     try:
         names, others = options.columns(pyarrow.read_schema(path).names, path, channels)
-        frame = pyarrow.read_table(path, columns=[*names, *others.values()]).to_pandas()
+        table = pyarrow.read_table(path, columns=[*names, *others.values()])
+        frame = table.to_pandas(ignore_metadata=True)  # else columns that were a frame's index would be one again
     except (OSError, ValueError, TypeError, NotImplementedError) as error:  # pyarrow's own are kinds of these
         raise DataError(f"{path}: no parquet file that can be read: {error}") from error
     return names, from_frame(frame, names, others, path)

@@ -162,6 +162,41 @@ def test_names_that_look_like_nothing(tmp_path: Path) -> None:
     assert own(tmp_path, rows).classes == ("NA", "null")
 
 
+@pytest.mark.parametrize("name", ["NA", "null", "nan", "None", "N/A"])
+def test_columns_that_are_called_nothing(tmp_path: Path, name: str) -> None:
+    """A column may be called NA; it is a channel as any other, and its values are read as those of others."""
+    rows = ROWS.copy()
+    rows[24] = "r7,4,NA,2,anna,walk"
+    data = own(tmp_path, rows, HEADER.replace("x", name), missing="zero")
+    assert data.channels == (name, "y")
+    assert data.train.x[2, 3:6, 0].tolist() == [53, 0, 55]
+
+
+def test_the_index_of_a_frame_is_no_channel(tmp_path: Path) -> None:
+    """What pandas writes beside a frame, a column of row numbers without a name, is nobody's measurement."""
+    options(tmp_path)
+    frame = pd.read_csv(tmp_path / "own.csv")[::-1]
+    for name in ("own", "later"):
+        frame.to_csv(tmp_path / f"{name}.csv")
+        frame.to_parquet(tmp_path / f"{name}.parquet")
+    for source in (csv, parquet):
+        kind = source.__name__.split(".")[-1]
+        places = {"path": str(tmp_path / f"own.{kind}"), "test_path": str(tmp_path / f"later.{kind}")}
+        data = read(source.Options(**(ROLES | places)))
+        assert data.channels == ("x", "y"), kind
+        assert data.train.x[0, :, 0].tolist() == list(range(50, 60)), kind
+
+
+def test_a_frames_index_with_a_name_is_a_column(tmp_path: Path) -> None:
+    """In parquet the time, the recording or a channel may have been the index of the frame, or part of it."""
+    plain = own(tmp_path)
+    frame = pd.read_csv(tmp_path / "own.csv")
+    for index in (["t"], ["id", "t"], ["x"]):
+        frame.set_index(index).to_parquet(tmp_path / "own.parquet")
+        data = read(parquet.Options(path=str(tmp_path / "own.parquet"), channels=("x", "y"), **ROLES))
+        assert data.sha256 == plain.sha256, index
+
+
 def test_other_ways_to_write_it(tmp_path: Path) -> None:
     """Another separator, quotes, a byte-order mark, spaces and times as text give the same data set."""
     plain = own(tmp_path, length=5)
@@ -181,6 +216,8 @@ def test_other_ways_to_write_it(tmp_path: Path) -> None:
         (ROWS, {"label": "wat"}, "no column 'wat'; did you mean 'what'"),
         (ROWS, {"channels": ["x", "z"]}, "no column 'z'; known: id"),
         (HEADER.replace("y", "x") + "\n" + ROWS[0], {}, "two columns are called 'x'"),
+        (f"{HEADER},\n" + "".join(f"{row},\n" for row in ROWS), {}, "column 7 has no name; write one into the first l"),
+        (f",{HEADER}".replace("y", "") + "\n0,r,0,1,2,b,a\n", {}, "column 5 has no name"),
         ("id,t,who,what\nr,0,ben,a\n", {}, "no column is left for the channels"),
         (["r,0,1,one,b,a"], {}, "column 'y' holds 'one' in row 1, which is no number"),
         (["r,0,1,2,b,a", "r,1,1,2,b,a,3,4"], {}, "no csv file that can be read: .*line 3"),
@@ -210,6 +247,7 @@ def test_bad_files(tmp_path: Path, rows: list[str] | str, keys: dict[str, Any], 
         ({"part": "p", "test_path": "x"}, "part and test_path both say"),
         ({"channels": ["x", "who"]}, "column 'who' is named twice"),
         ({"channels": ["x", "x"]}, r"data\.channels: got \['x', 'x'\]; every channel counts once"),
+        ({"channels": ["x", ""]}, r"data\.channels: got \['x', ''\]; every channel has a name"),
         ({"length": 0}, r"data\.length: got 0 .*accepted: a whole number from 1"),
         ({"label_rule": "first"}, r"data\.label_rule: got 'first' .*known: last, majority, pure"),
         ({"label": None}, r"data\.label: is missing; accepted: the name of a column"),
