@@ -1,7 +1,7 @@
 """Workers as tasks of one SLURM array job, all of which pull trials from the same study.
 
-A worker that is told to leave with work left ends with 75, and its task is queued again. Partition, account and time
-limit come from sbatch's own variables, SBATCH_PARTITION, SBATCH_ACCOUNT, SBATCH_TIMELIMIT
+A worker that is told to leave with work left ends with 75, and its task is queued again unless it was cancelled.
+Partition, account and time limit come from sbatch's own variables, SBATCH_PARTITION, SBATCH_ACCOUNT, SBATCH_TIMELIMIT
 (https://slurm.schedmd.com/sbatch.html, "Input environment variables").
 """
 
@@ -46,8 +46,12 @@ while kill -0 "$worker" 2>/dev/null; do
     wait "$worker"
     status=$?
 done
-# 75: told to leave with work left. By task: the job id of one of them is also that of the whole array
-if [ "$status" -eq 75 ]; then scontrol requeue "${{SLURM_ARRAY_JOB_ID}}_$SLURM_ARRAY_TASK_ID"; fi
+# 75: told to leave with work left. By task: the job id of one of them is also that of the whole array. One that was
+# cancelled, or that SLURM itself queues again, does not run any more
+task="${{SLURM_ARRAY_JOB_ID}}_$SLURM_ARRAY_TASK_ID"
+if [ "$status" -eq 75 ] && [ "$(squeue --noheader --jobs "$task" --format %T)" = RUNNING ]; then
+    scontrol requeue "$task"
+fi
 exit "$status"
 """
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -84,22 +85,55 @@ def test_sbatch_takes_nasty_folder_names(tmp_path: Path, slurm: Cluster) -> None
     assert f"--artifacts|{folder}|" in said
 
 
-def seen_by_a_worker(tmp_path: Path, slurm: Cluster, monkeypatch: pytest.MonkeyPatch, wish: Wish) -> dict[str, str]:
-    """The environment that a task of the job has: its worker prints it instead of working."""
+def submitted(slurm: Cluster, monkeypatch: pytest.MonkeyPatch, wish: Wish, worker: str) -> str:
+    """A job whose workers are a command of the shell. Returns its id."""
     from hpo.launch.slurm import plan, submit
 
     for name, value in slurm.environment.items():
         monkeypatch.setenv(name, value)
     planned = plan(wish)
-    script = re.sub(r"^\S*python\S* -m hpo.cli .* &$", "env -0 > environment &", planned.script, flags=re.MULTILINE)
-    monkeypatch.chdir(tmp_path)
-    script = re.sub(r"^cd .*", f"cd {tmp_path}", script, flags=re.MULTILINE)
-    job = submit(replace(planned, script=script))
+    script = re.sub(r"^\S*python\S* -m hpo.cli .* &$", f"{worker} &", planned.script, flags=re.MULTILINE)
+    return submit(replace(planned, script=script))
+
+
+def wait_until(ready: Callable[[], bool]) -> None:
+    """Looks again and again for half a minute."""
     deadline = time.monotonic() + 30
-    while slurm.run("squeue", "--noheader", "--jobs", job).stdout.strip():
+    while not ready():
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+def seen_by_a_worker(tmp_path: Path, slurm: Cluster, monkeypatch: pytest.MonkeyPatch, wish: Wish) -> dict[str, str]:
+    """The environment that a task of the job has: its worker prints it instead of working."""
+    monkeypatch.chdir(tmp_path)
+    job = submitted(slurm, monkeypatch, wish, "env -0 > environment")
+    wait_until(lambda: not slurm.run("squeue", "--noheader", "--jobs", job).stdout.strip())
     return dict(line.split("=", 1) for line in (tmp_path / "environment").read_text().split("\0") if "=" in line)
+
+
+@pytest.mark.parametrize(
+    ("order", "state"), [(["scancel"], "CANCELLED"), (["scancel", "--batch", "-sTERM"], "PENDING")]
+)
+def test_who_was_told_to_leave_comes_back_unless_cancelled(
+    tmp_path: Path, slurm: Cluster, monkeypatch: pytest.MonkeyPatch, order: list[str], state: str
+) -> None:
+    """Near its time limit a task hears TERM, and is queued again when its worker ends with 75; one that was cancelled
+    hears the same, and is gone.
+    """
+    begun, stub = tmp_path / "begun", tmp_path / "stub"
+    stub.write_text(f"trap 'exit 75' TERM\ntouch {begun}\nwhile :; do sleep 0.1; done\n")
+    job = submitted(slurm, monkeypatch, wish(tmp_path, workers=1, threads=1, gpus="none"), f"bash {stub}")
+    wait_until(begun.exists)
+    assert slurm.run(*order, job).returncode == 0
+
+    def now() -> str:
+        found = re.search(r"JobState=(\w+)", slurm.run("scontrol", "show", "job", job).stdout)
+        return found[1] if found else "gone"
+
+    wait_until(lambda: now() not in ("RUNNING", "COMPLETING"))
+    assert now() == state
+    slurm.run("scancel", job)
 
 
 def test_workers_get_the_very_database_and_no_secret(
