@@ -13,12 +13,12 @@ from hpo import augment, data, models, samplers, study
 from hpo.data.split import Split, make_split
 from hpo.errors import DataError, StudyFileError
 from hpo.resolve import resolve_all
-from hpo.space import Params, Space, corners, ends, sample, with_parents
+from hpo.space import Space, corners, ends, sample, singly, with_parents
 from hpo.store.records import DataRecord
 from hpo.study import StudyDef
 from hpo.training import training_space
 
-# A space with more corners than this is checked at this many of them and at as many random settings.
+# A space is checked at its corners, at as many random settings, and at all values, up to so many of each.
 CHECKED_SETTINGS = 2000
 
 
@@ -152,10 +152,9 @@ def _impossible(family: str, space: Space, shape: tuple[int, int], n_classes: in
     model = models.get(family)
     model_space = with_parents(space, model.SPACE)
     rng = np.random.default_rng(0)
-    settings: list[Params] = list(islice(corners(model_space), CHECKED_SETTINGS))
-    if len(settings) == CHECKED_SETTINGS:
-        settings += [sample(model_space, rng) for _ in range(CHECKED_SETTINGS)]
-    for setting in settings:
+    extremes = list(islice(corners(model_space), CHECKED_SETTINGS))
+    drawn = [sample(model_space, rng) for _ in extremes]
+    for setting in [*extremes, *islice(singly(model_space), CHECKED_SETTINGS), *drawn]:
         try:
             model.check(shape, n_classes, **{name: setting[name] for name in model.SPACE})
         except ValueError as error:

@@ -224,6 +224,30 @@ def corners(space: Space) -> Iterator[Params]:
         yield params
 
 
+def singly(space: Space) -> Iterator[Params]:
+    """Every value of every hyperparameter once, where it counts, with all others as near to their default as may be.
+
+    Of a range of decimal numbers its ends. The longest ranges come last.
+    """
+    known = {name: values(domain) or ends(domain) for name, domain in space.items()}
+    for name in sorted(known, key=lambda name: len(known[name])):
+        setting = _counting(space, name)
+        for value in known[name] if setting else ():
+            yield setting | {name: value}
+
+
+def _counting(space: Space, name: str) -> Params:
+    """The published default, changed as little as the hyperparameter needs to count; empty if it never does."""
+    narrowed = dict(space)
+    for child in order(with_parents(space, [name]))[::-1]:
+        for parent, wanted in (space[child].when or {}).items():
+            held = tuple(value for value in wanted if holds(narrowed[parent], value))
+            if not held:
+                return {}
+            narrowed[parent] = Choice(values=held, default=space[parent].default, when=space[parent].when)
+    return defaults(narrowed)
+
+
 def values(domain: Domain) -> Sequence[Scalar] | None:
     """Everything that the domain holds, in order; None where there is no end of it."""
     match domain:

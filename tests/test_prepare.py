@@ -35,3 +35,20 @@ def test_a_hyperparameter_of_the_model_may_depend_on_one_of_training(tmp_path: P
         tmp_path, "conv_lstm", space | {"n_steps": 2, "kernel_size": {"choices": [3, 5], "when": when}}
     )
     assert mistake.startswith("space (conv_lstm): kernel_size = 5 is longer than the sub-windows of 4 time steps")
+
+
+@pytest.mark.parametrize(
+    ("family", "range_", "wrong"),
+    [("conv_lstm", {"low": 1, "high": 4}, [3]), ("cnn_lstm", {"low": 2, "high": 8, "step": 2, "log": False}, [6])],
+)
+def test_every_value_of_a_range_of_whole_numbers_is_checked(
+    tmp_path: Path, family: str, range_: dict[str, Any], wrong: list[int]
+) -> None:
+    """Between ends that divide the window lie values that do not: each is named, before a trial is lost to it."""
+    space = {"n_steps": range_, "kernel_size": 1, "pool_size": 1, "units": {"low": 1, "high": 10**9}}
+    if family == "conv_lstm":
+        space = {"n_steps": range_, "kernel_size": 1, "filters": {"low": 1, "high": 10**9}}
+    assert mistakes(tmp_path, family, space) == [
+        f"space ({family}): n_steps = {value} does not divide windows of 8 time steps; these do: 1, 2, 4, 8"
+        for value in wrong
+    ]

@@ -28,6 +28,7 @@ from hpo.space import (
     sample,
     searched,
     settings,
+    singly,
     to_json,
     with_parents,
 )
@@ -179,6 +180,21 @@ def test_corners_are_all_extremes() -> None:
     assert all(params["recurrent_dropout"] == 0.1 for params in found if params["cell"] == "gru")
     assert all(params["cell"] == "gru" for params in found if not params["recurrent"])
     assert len(found) == 2 * 2 * 2 * 2
+
+
+def test_every_value_comes_by_itself() -> None:
+    """Each value of each hyperparameter occurs once beside what is as near to the default as lets it count."""
+    found = list(singly(CONDITIONAL))
+    usual = defaults(CONDITIONAL)
+    assert {params["units"] for params in found} == set(range(8, 129))
+    assert [params for params in found if params["cell"] == "lstm"] == [
+        usual | {"cell": "lstm", "recurrent_dropout": 0.1},
+        usual | {"cell": "lstm", "recurrent_dropout": 0.3},
+        usual | {"cell": "lstm"},
+    ]
+    assert len(found) == 1 + 2 + 2 + 2 + 121
+    never: Space = CONDITIONAL | {"cell": fixed("gru")}
+    assert {params["recurrent_dropout"] for params in singly(never)} == {0.1}
 
 
 def test_ends_of_a_single_value_come_once() -> None:
