@@ -99,7 +99,7 @@ def optimism(search: float | None, validation: float, units: int, test: Values, 
     if test["mean"] is None:  # the metric needs what the test part has not: a second class, say
         return {"search": None, "validation": None, "chance": None, "beyond": False}
     interval, gap = test["interval"], sign * (validation - test["mean"])
-    edge = interval["high" if sign > 0 else "low"]
+    edge = interval["high" if validation > test["mean"] else "low"]  # the score's room on that side
     # the validation part is as uncertain as the test part would be if it were as small
     chance = None if edge is None else abs(edge - test["mean"]) * math.sqrt(1 + interval["units"] / units)
     return {

@@ -111,7 +111,9 @@ def _optimism(report: dict[str, Any]) -> Iterator[Card]:
     if chance is None:
         note = "whether chance explains it cannot be said"
     else:
-        note = "more than chance explains" if abs(found["validation"]) > chance else "chance explains it"
+        # of a gap below the test score older reports have the chance above it, which says nothing of the gap
+        explained = "chance explains it" if abs(found["validation"]) <= chance else ""
+        note = "more than chance explains" if found["beyond"] else explained
     yield Card("validation was", off(found["validation"]), note, "bad" if found["beyond"] else "")
 
 

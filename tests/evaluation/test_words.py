@@ -131,6 +131,20 @@ def test_a_small_validation_part_may_be_far_off() -> None:
     assert not reporting.optimism(None, 1.0, 8, alone, "accuracy")["beyond"]
 
 
+@pytest.mark.parametrize("mistakes", [0, 1])
+def test_a_nearly_perfect_test_leaves_room_below_it(mistakes: int) -> None:
+    """Its interval ends at 1, and how far validation may lie below follows from the interval's other end."""
+    y = np.arange(40, dtype=np.int64) % 2
+    p = np.eye(2, dtype=np.float32)[y]
+    p[:mistakes] = p[:mistakes, ::-1]
+    seen = Seen(y=y, groups=None, models=[p] * 3, baselines={}, left_out={}, seconds={})
+    test = reporting.tested(seen, "accuracy", ["rest", "move"])["test"]
+    found = reporting.optimism(0.975, 0.95, 40, test, "accuracy")
+    assert found["validation"] < 0
+    assert found["chance"] == pytest.approx((test["mean"] - test["interval"]["low"]) * 2**0.5)
+    assert abs(found["validation"]) < found["chance"]
+
+
 def test_less_loss_than_promised_is_modest() -> None:
     """For a metric of which less is better, optimism turns round; baselines are then compared by their accuracy."""
     found = report(0.9, 0.5, metric="loss")

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -14,7 +14,6 @@ from hpo import report
 from hpo import study as studies
 from hpo.plots import COLORS, Points
 from hpo.report import Page, gather, hyperparameters, page, search, tables
-from hpo.report.answer import answer
 from hpo.settings import Times
 from hpo.space import Fixed, Space
 from hpo.store import Claims, Store
@@ -283,45 +282,6 @@ def test_better_is_what_the_metric_says(
     assert fifths[0] <= {*rank[-len(rank) // 5 :]}
     assert f"trial {rank[0]}, ends at {best:.4f}" in parallel.alt
     assert any(f"trial {rank[0]}, has" in figure.alt for figure in hyperparameters.slices(found))
-
-
-@pytest.mark.parametrize(
-    ("off", "words", "tone"),
-    [
-        (0.01, "chance explains it", ""),
-        (-0.01, "chance explains it", ""),
-        (0.3, "more than chance explains", "bad"),
-        (-0.3, "more than chance explains", ""),
-    ],
-)
-def test_chance_explains_what_is_within_it(evaluated: Evaluated, off: float, words: str, tone: str) -> None:
-    """Whichever way validation was off; a warning is only what was too good."""
-    found = gather(evaluated.store, "s", copies(evaluated.artifacts))
-    assert found.evaluation is not None
-    optimism = {"search": 0.1, "validation": off, "chance": 0.05, "beyond": off > 0.05}
-    said = answer(replace(found, evaluation=found.evaluation | {"optimism": optimism}))
-    assert [(card.note, card.tone) for card in said.cards if card.label == "validation was"] == [(words, tone)]
-
-
-@pytest.mark.parametrize(("verdict", "tone"), [("better", "good"), ("worse", "bad"), ("not distinguishable", "")])
-def test_the_verdict_on_the_runner_up(evaluated: Evaluated, verdict: str, tone: str) -> None:
-    """In the word and in the colour that it has everywhere; a winner may be worse than one that lost a seed."""
-    found = gather(evaluated.store, "s", copies(evaluated.artifacts))
-    assert found.evaluation is not None
-    compared = found.evaluation["comparison"] | {"verdict": verdict}
-    said = answer(replace(found, evaluation=found.evaluation | {"comparison": compared}))
-    cards = [card for card in said.cards if card.label.startswith("against the runner-up")]
-    assert [(card.text, card.tone) for card in cards] == [(verdict, tone)]
-
-
-def test_a_baselines_score_is_told_with_its_metric(evaluated: Evaluated) -> None:
-    """Where it is another one than the study's: beside a loss, an accuracy could be taken for one."""
-    found = gather(evaluated.store, "s", copies(evaluated.artifacts))
-    assert found.evaluation is not None
-    score = found.evaluation["against"][0]["score"]
-    for metric, words in (("accuracy", ""), ("loss", "accuracy ")):
-        labels = [card.label for card in answer(replace(found, evaluation=found.evaluation | {"metric": metric})).cards]
-        assert f"against the best baseline, MiniRocket: {words}{score:.4f}" in labels
 
 
 @pytest.mark.parametrize("lacking", ["score", "interval"])
