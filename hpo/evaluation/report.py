@@ -70,7 +70,8 @@ def per_seed(
             {
                 "seed": seed,
                 "trial": trial.number if trial else None,
-                "validation": trial.value if trial else None,
+                # one that was pruned or diverged has the last value that it reported, which is no score
+                "validation": trial.value if trial and trial.state == "complete" else None,
                 "refit": refit.number if refit else None,
                 "epochs": outcome.best_epochs[0] if outcome and outcome.best_epochs else None,
                 "weights_sha256": outcome.weights_sha256 if outcome else None,

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from hpo.evaluation.ranking import Ranked, comparison, rank
+from hpo.evaluation.report import per_seed
 from hpo.evaluation.words import sentences
 from hpo.report import evaluation as figures
 from hpo.store import Configuration, Given, Plan, TrialRecord
@@ -80,3 +81,11 @@ def test_the_other_verdicts(first: Sequence[float | None], second: Sequence[floa
     found = comparison(ranking(first, second), "accuracy")
     assert found is not None
     assert (found["winner"], found["verdict"]) == (0, verdict)
+
+
+def test_a_lost_seed_has_no_validation_score() -> None:
+    """Neither where it never began, nor what it had last reported: the mean beside the table leaves it out, too."""
+    (winner,) = ranking([0.9, LOST, 0.8])
+    rows = per_seed([5, 6, 7, 8], [*winner.trials, None], {}, [])
+    assert [(row["seed"], row["validation"]) for row in rows] == [(5, 0.9), (6, None), (7, 0.8), (8, None)]
+    assert winner.score.mean == pytest.approx(0.85)
