@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hpo import augment, data, models, samplers, study
+from hpo import augment, data, leaks, models, samplers, study
 from hpo.data.split import Split, make_split
 from hpo.errors import DataError, StudyFileError
 from hpo.resolve import resolve_all
@@ -50,11 +50,12 @@ def prepare(path: Path, cache: Path) -> Prepared:
 
     Raises:
         StudyFileError: mistakes in the file, among them settings that these data do not allow.
-        DataError: the data are missing, damaged, or cannot be split as asked.
+        DataError: the data are missing, damaged, cannot be split as asked, or break the split's promise.
         MissingExtra: the data or the sampler need a library that is not installed.
     """
     definition = study.load(path)
     loaded = read_data(definition.data, cache, base=path.parent)
+    leaks.refuse(definition, loaded)
     split = make_split(
         loaded.train.y,
         loaded.train.groups,
@@ -82,7 +83,7 @@ def prepare(path: Path, cache: Path) -> Prepared:
         folds=len(split.folds),
         base=str(path.parent.absolute()),
     )
-    return Prepared(path, definition, loaded, split, spaces, record, _overlap(definition, loaded))
+    return Prepared(path, definition, loaded, split, spaces, record, leaks.warnings(definition, loaded))
 
 
 def read_data(options: data.SourceOptions, cache: Path, *, base: Path = Path()) -> data.Loaded:
@@ -95,20 +96,6 @@ def read_data(options: data.SourceOptions, cache: Path, *, base: Path = Path()) 
         return data.load(options.at(base), cache)
     except OSError as error:  # a folder that may not be looked into, a name that is too long
         raise DataError(f"cannot read {options.place()}: {error.strerror or error}") from error
-
-
-def _overlap(definition: StudyDef, loaded: data.Loaded) -> tuple[str, ...]:
-    """A warning where windows that share time steps are drawn at random, each for itself."""
-    if definition.split.by != "stratified" or loaded.train.recordings is not None:
-        return ()
-    shared, looked = data.overlapping(loaded.train.x)
-    if not shared:
-        return ()
-    what = 'use by = "group"' if loaded.train.groups is not None else "bring groups, such as people or recordings"
-    return (
-        f"{shared} of {looked} windows ({shared / looked:.1%}) share time steps with another one, and "
-        f'by = "stratified" puts such windows into different parts: all scores will be too good. Better {what}',
-    )
 
 
 def _spaces(path: Path, definition: StudyDef, loaded: data.Loaded, n_train: int) -> dict[str, Space]:

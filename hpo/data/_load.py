@@ -10,6 +10,7 @@ import numpy as np
 from hpo.data import _cache
 from hpo.data._dataset import Dataset, Part, class_counts
 from hpo.data._lengths import lengths
+from hpo.data._overlap import copies
 from hpo.data._source import SourceOptions, get, read
 from hpo.errors import DataError
 from hpo.formats import read_json
@@ -36,6 +37,7 @@ class Loaded:
             is no test part.
         cut_test: test samples that lost their end, being longer than all of training.
         notes: sentences on what was left out or changed when the files were read.
+        copies: test samples that are in the training part too, value for value.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Loaded:
     lengths_test: tuple[int, int] | None
     cut_test: int
     notes: tuple[str, ...] = ()
+    copies: int = 0
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,15 @@ def load(options: SourceOptions, cache: Path) -> Loaded:
             )
         _store(cache, dataset)
         with _cache.writing(cache):
-            _cache.write_json(record, {"sha256": dataset.sha256, "name": dataset.name, "notes": dataset.notes})
+            test = dataset.test
+            note = {
+                "sha256": dataset.sha256,
+                "name": dataset.name,
+                "notes": dataset.notes,
+                # now, because nobody opens the test part later to count
+                "copies": 0 if test is None else copies(dataset.train.x, test.x),
+            }
+            _cache.write_json(record, note)
         found = _look_up(cache, record)
     if found is None:
         raise DataError(f"the cache at {cache} does not keep what is written to it; choose another with HPO_CACHE")
@@ -174,6 +185,7 @@ def _look_up(cache: Path, record: Path) -> Loaded | None:
         class_counts_test=tuple(test["class_counts"]) if test else (),
         test_groups=tuple(test["groups"]) if test and test["groups"] is not None else None,
         notes=tuple(known.get("notes", ())),
+        copies=known.get("copies", 0),
         padded=meta["padded"],
         lengths_train=(meta["train"]["lengths"][0], meta["train"]["lengths"][1]),
         lengths_test=(test["lengths"][0], test["lengths"][1]) if test else None,

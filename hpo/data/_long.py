@@ -60,6 +60,10 @@ class LongTable(SourceOptions):
             raise ValueError("; ".join(wrong))
         return self
 
+    def same_groups(self) -> bool:
+        """Recordings of another file may be numbered anew, and the blocks of each part are."""
+        return self.group is not None or (self.test_path is None and self.blocks == 1)
+
     def files(self) -> list[Path]:
         """The file, and the test part's if there is one."""
         return [Path(self.path), *([] if self.test_path is None else [Path(self.test_path)])]

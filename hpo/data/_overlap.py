@@ -1,10 +1,14 @@
-"""Windows cut with an overlap, recognised by their values: the end of one is the beginning of another.
+"""Windows that are alike, recognised by their values: cut with an overlap, or in both parts of a data set.
 
-Exact where windows are as they were cut: every shift is tried, and all time steps that two windows would then share are
-compared, as hashes of 64 bits. What it cannot see: windows that were scaled, filtered or resampled one by one; an
-overlap of less than a sixteenth of a window; an overlap in which nothing moves, for a sensor at rest looks alike
-everywhere; and, in a large data set, whatever lies beyond the first `MOST` time steps.
+Of windows that overlap, the end of one is the beginning of another. That is exact where windows are as they were cut:
+every shift is tried, and all time steps that two windows would then share are compared, as hashes of 64 bits. What it
+cannot see: windows that were scaled, filtered or resampled one by one; an overlap of less than a sixteenth of a window;
+an overlap in which nothing moves, for a sensor at rest looks alike everywhere; and, in a large data set, whatever lies
+beyond the first `MOST` time steps.
 """
+
+import hashlib
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +45,23 @@ def overlapping(x: NDArray[np.float32]) -> tuple[int, int]:
         if common.size:
             shared |= (alive & np.isin(ends, common)) | (opening & np.isin(begins, common))
     return int(shared.sum()), len(looked)
+
+
+def copies(train: NDArray[np.float32], test: NDArray[np.float32]) -> int:
+    """How many windows of a test part are in the training part too, value for value, and are not at rest.
+
+    Args:
+        train, test: (n, timesteps, channels), of the same timesteps and channels.
+    """
+    known = set(_moving(train))
+    return sum(window in known for window in _moving(test))
+
+
+def _moving(x: NDArray[np.float32]) -> Iterator[bytes]:
+    """A hash of each window in which something moves."""
+    for window in x:
+        if (np.abs(np.diff(window, axis=0)) > 0).any():  # NaN, of padding, is not greater
+            yield hashlib.blake2b((window + np.float32(0)).tobytes(), digest_size=16).digest()  # -0.0 is 0.0
 
 
 def _hashes(x: NDArray[np.float32]) -> NDArray[np.uint64]:

@@ -48,6 +48,10 @@ class SourceOptions(Table):
         """Everything but the paths, JSON-ready: two tables with the same settings read the same files alike."""
         return {k: v for k, v in self.model_dump(mode="json").items() if not is_path(k)}
 
+    def same_groups(self) -> bool:
+        """Whether a group of the test part that is called like one of the training part is the same one."""
+        return True
+
     def _paths(self) -> dict[str, str]:
         return {k: v for k, v in self if is_path(k) and v is not None}
 

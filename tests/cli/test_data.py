@@ -74,6 +74,66 @@ def test_overlapping_windows_that_know_it(tmp_path: Path, folds: int) -> None:
         assert sum(map(len, owners)) == len(set.union(*owners)) == 12
 
 
+def two_parts(folder: Path, who: list[int], who_test: list[int]) -> dict[str, object]:
+    """Windows of some people, and of others or the same in the test part."""
+    x = np.random.default_rng(1).normal(size=(len(who) + len(who_test), 20, 2))
+    test: dict[str, Any] = {"X_test": x[len(who) :], "y_test": np.arange(len(who_test)) % 2, "groups_test": who_test}
+    np.savez(folder / "own.npz", X=x[: len(who)], y=np.arange(len(who)) % 2, groups=who, **test)
+    return {"source": "npz", "path": "own.npz"}
+
+
+def test_groups_in_the_test_part(tmp_path: Path) -> None:
+    """Where the split promises that nobody lies in two parts, the test part is one of them: it is refused, with who and
+    what to do. Where it promises nothing, `check` warns; where all are others, it says nothing.
+    """
+    npz = two_parts(tmp_path, [1, 1, 2, 2, 3, 3], [4, 4])
+    assert "warning" not in check(tmp_path, npz, by="group").err
+    npz = two_parts(tmp_path, [1, 1, 2, 2, 3, 3], [3, 1, 4])
+    for by in ("group", "leave-one-group-out"):
+        run = call("check", study(tmp_path, npz, by=by), "--cache", tmp_path / "cache", "--no-sizes")
+        assert run.code == 3
+        assert f'groups 1, 3 lie in the training part and in the test part, and by = "{by}" promises' in run.err
+        assert "Move all windows of a group into one of the two parts" in run.err
+    run = check(tmp_path, npz, by="stratified", validation=0.4)
+    assert re.match("groups 1, 3 lie in the training part and in the test part: the test", run.json()["warnings"][0])
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_recordings_in_the_test_part(tmp_path: Path, same: bool) -> None:
+    """Recordings that are torn apart by the column of parts are refused; those of another file, and the blocks of each
+    part, only have the same names.
+    """
+    signal(tmp_path)
+    table = (tmp_path / "own.csv").read_text()
+    data: dict[str, object]
+    if same:
+        lines = table.splitlines(keepends=True)
+        torn = [line.replace("train", "test") if k % 60 > 30 else line for k, line in enumerate(lines)]
+        (tmp_path / "own.csv").write_text("".join(torn))
+        data = CSV | {"part": "part"}
+    else:
+        x = np.random.default_rng(3).normal(size=(720, 2))
+        other = [
+            ",".join([line.split(",")[0], *map(str, row), *line.split(",")[3:]])
+            for line, row in zip(table.splitlines()[1:], x, strict=True)
+        ]
+        (tmp_path / "other.csv").write_text("\n".join([table.splitlines()[0], *other]))
+        data = CSV | {"test_path": "other.csv"}
+    run = call("check", study(tmp_path, data, by="group"), "--cache", tmp_path / "cache", "--no-sizes")
+    assert run.code == (3 if same else 0), run.err
+    assert ("lie in the training part and in the test part" in run.err) is same
+
+
+def test_copies_in_the_test_part(tmp_path: Path) -> None:
+    """Windows of the test part that trained too are counted when the files are read, and named each time."""
+    x = np.random.default_rng(1).normal(size=(8, 20, 2))
+    test: dict[str, Any] = {"X_test": np.concatenate([x[2:4], x[:2] + 1]), "y_test": [0, 1, 0, 1]}
+    np.savez(tmp_path / "own.npz", X=x, y=np.arange(8) % 2, **test)
+    for _ in range(2):
+        (warning,) = check(tmp_path, {"source": "npz", "path": "own.npz"}, by="stratified").json()["warnings"]
+        assert warning.startswith("2 of 4 windows of the test part (50.0%) are in the training part too")
+
+
 @pytest.mark.parametrize(
     ("split", "validated"),
     [

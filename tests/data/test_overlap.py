@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from hpo.data import _overlap as module
 from hpo.data import bundled, overlapping, read
+from hpo.data._overlap import copies
 
 
 def windows(signal: NDArray[np.float64], length: int, stride: int) -> NDArray[np.float32]:
@@ -71,3 +72,21 @@ def test_a_large_set_is_looked_at_in_part(monkeypatch: pytest.MonkeyPatch) -> No
     """Beyond a number of time steps the first windows stand for all; the number says so."""
     monkeypatch.setattr(module, "MOST", 200)
     assert overlapping(windows(noise(0, 500), 20, 10)) == (10, 10)
+
+
+def test_copies_are_counted() -> None:
+    """Windows of one part that are in the other, value for value, padded ones too; a sensor at rest is in all parts."""
+    x = windows(noise(0, 200), 20, 20)
+    x[1, 15:], x[2] = np.nan, 0.0
+    test = windows(noise(1, 100), 20, 20)
+    assert copies(x, test) == 0
+    test[:3] = x[:3]
+    assert copies(x, test) == 2
+
+
+@pytest.mark.parametrize("name", ["BasicMotions", "JapaneseVowels", "GunPoint", "ItalyPowerDemand"])
+def test_real_sets_without_copies(name: str) -> None:
+    """Real test parts ask other questions than the training part answers."""
+    data = read(bundled.Options(name=name))
+    assert data.test is not None
+    assert copies(data.train.x, data.test.x) == 0
