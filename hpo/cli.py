@@ -114,9 +114,9 @@ def launch(
     wish = _wish(prepared.definition.name, workers, prepared.definition.train.threads, **wishes)
     known = knowledge.gather(prepared, wish.storage, enqueue, studies)
     if dry_run:
-        plan = launchers.get(on).plan(wish)
+        plan, found = launchers.get(on).plan(wish), launching.rehearse(prepared, on, wish, extend=extend)
         console().print(checking.table(checking.plan(prepared, sizes=False)))
-        for line in (*known.lines, *plan.lines):
+        for line in (*found, *known.lines, *plan.lines):
             click.echo(line)
         click.echo(plan.script, nl=False)
         return

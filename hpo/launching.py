@@ -17,7 +17,7 @@ from hpo.knowledge import Knowledge
 from hpo.launch import Plan, Wish, local
 from hpo.prepare import Prepared
 from hpo.render import best_words, score, state, summary_line
-from hpo.store import Store, StudyRecord, on_server, retried
+from hpo.store import Store, StudyRecord, is_outage, missing, on_server, retried
 from hpo.study import differences
 from hpo.watching import Watch
 
@@ -48,10 +48,8 @@ def run(prepared: Prepared, place: str, wish: Wish, console: Console, known: Kno
         data.prepare(prepared.data, prepared.split, wish.cache)
         if store.server:  # its workers may be on other machines
             data.share(prepared.split.sha256, wish.cache, wish.artifacts)
-        if place == "local" and name in store.names():
-            _refuse_mixed(store.study(name), wish)
+        wider = _wider(store, prepared, place, wish, extend=extend)
         used = versions.installed(prepared.spaces)
-        before = store.study(name).definition if name in store.names() else prepared.definition
         _, new = store.create(
             prepared.definition,
             spaces=prepared.spaces,
@@ -61,20 +59,51 @@ def run(prepared: Prepared, place: str, wish: Wish, console: Console, known: Kno
             extend=extend,
         )
         store.learn(name, known.priors)
-        wider = [f"extended {difference}" for difference in differences(before, prepared.definition)]
-        for line in (_greeting(store, name, new), *wider, *known.lines, *to_start.lines):
+        extended = [f"extended {difference}" for difference in wider]
+        for line in (_greeting(store, name, new), *extended, *known.lines, *to_start.lines):
             console.print(line, soft_wrap=True)
         with Store(storage, read_only=True) as beside, Watch(beside, name, console):
             return launchers.get(place).start(to_start, store)
 
 
+def rehearse(prepared: Prepared, place: str, wish: Wish, *, extend: bool = False) -> list[str]:
+    """What `run` would say of the study, for the same arguments; nothing is changed.
+
+    Raises:
+        HpoError: what `run` would raise because of the study that exists.
+    """
+    name = prepared.definition.name
+    if missing(wish.storage):
+        return [f"study {name}: new"]
+    try:
+        with Store(wish.storage, read_only=True) as store:
+            wider = _wider(store, prepared, place, wish, extend=extend)
+            return [_greeting(store, name, name not in store.names()), *(f"to be extended: {key}" for key in wider)]
+    except StorageError as error:
+        if not is_outage(error):
+            raise
+        log.warning("warning: %s; so nobody looked whether there is a study %s already", error, name)
+        return []
+
+
+def _wider(store: Store, prepared: Prepared, place: str, wish: Wish, *, extend: bool) -> list[str]:
+    """Which ranges of the study a launch makes wider, after a look whether it may go on; none for a new one."""
+    definition = prepared.definition
+    if place == "local" and definition.name in store.names():
+        _refuse_mixed(store.study(definition.name), wish)
+    found = store.compare(definition, spaces=prepared.spaces, data=prepared.record, extend=extend)
+    return [] if found is None else differences(found[0].definition, definition)
+
+
 def _greeting(store: Store, name: str, new: bool) -> str:
     """Whether the study is new, worked on, or goes on."""
+    if new:
+        return f"study {name}: new"
     before = store.status(name)
     others = sum(worker.alive for worker in before.workers)
     if others:
         return f"study {name} is being worked on by {others} worker(s); joining with more slots"
-    return f"study {name}: new" if new else f"study {name}: going on. {summary_line(before)}"
+    return f"study {name}: going on. {summary_line(before)}"
 
 
 def work(wish: Wish) -> int:

@@ -3,7 +3,7 @@
 from hpo.store.address import has_password, redacted, without_password
 from hpo.store.catalogue import Store
 from hpo.store.claims import Claims
-from hpo.store.connect import OUTAGE, is_outage, on_server, passes, retried
+from hpo.store.connect import OUTAGE, is_outage, missing, on_server, passes, retried
 from hpo.store.evaluations import Evaluations, give, open_once, openings, refuse_second
 from hpo.store.overview import pareto, ranked
 from hpo.store.records import (
@@ -55,6 +55,7 @@ __all__ = [
     "give",
     "has_password",
     "is_outage",
+    "missing",
     "on_server",
     "open_once",
     "openings",

@@ -69,15 +69,12 @@ class Store(Database):
         extend: bool = False,
     ) -> tuple[StudyRecord, bool]:
         """As `create`, for who holds the study's lock."""
-        existing = self._find(definition.name)
-        if existing is not None:
-            # first: another seed of the split is a key of the file that changed, not the data
-            spaces = _extended(existing, definition, spaces, extend)
-            self._agree(existing, definition, data)
+        found = self.compare(definition, spaces=spaces, data=data, extend=extend)
+        if found is not None:
+            existing, spaces = found
             self.resume(existing, definition, data, spaces)
             _enqueue(self.optuna_study(existing), starts)
             return self.study(definition.name), False
-        deletion.refuse_half_deleted(self, definition.name)
         with quiet_optuna():
             directions = search.directions(definition.train.metrics)
             made = optuna.create_study(
@@ -119,6 +116,22 @@ class Store(Database):
                 )
             )
         return self.study(definition.name), True
+
+    def compare(
+        self, definition: StudyDef, *, spaces: Mapping[str, Space], data: DataRecord, extend: bool = False
+    ) -> tuple[StudyRecord, dict[str, Space]] | None:
+        """What `create` would go on with, with the spaces that it would have then; None where it is new.
+
+        Changes nothing, and raises what `create` would raise.
+        """
+        existing = self._find(definition.name)
+        if existing is None:
+            deletion.refuse_half_deleted(self, definition.name)
+            return None
+        # first: another seed of the split is a key of the file that changed, not the data
+        extended = _extended(existing, definition, spaces, extend)
+        self._agree(existing, definition, data)
+        return existing, extended
 
     def _agree(self, existing: StudyRecord, definition: StudyDef, data: DataRecord) -> None:
         for what, old, new in (

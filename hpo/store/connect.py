@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import optuna
@@ -112,6 +113,16 @@ def on_server(url: str) -> bool:
         StorageError: it is no address, or of a kind that cannot be used.
     """
     return backend(url).server
+
+
+def missing(url: str) -> bool:
+    """Whether the database is a file, and not there yet.
+
+    Raises:
+        StorageError: it is no address, or of a kind that cannot be used.
+    """
+    database = backend(url)
+    return not database.server and not Path(database.place).exists()
 
 
 def open_storage(database: Backend, *, create: bool, read_only: bool = False) -> Reading:
