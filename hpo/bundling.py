@@ -80,7 +80,7 @@ def make(
         console: shows how a training goes on.
 
     Raises:
-        UsageError: there is no such study or trial, it did not complete, or the file cannot be written.
+        UsageError: there is no such study or trial, it is a refit, it did not complete, or the file cannot be written.
         MissingExtra: a library is missing. DataError: the arrays are missing or damaged.
         TrainingError, ConversionError: the weights could not be had again, or not be converted.
     """
@@ -114,6 +114,12 @@ def _check_machine(output: Path) -> None:
 
 
 def _choose(store: Store, study: StudyRecord, number: int | None, place: Place) -> _Chosen:
+    if study.refits:
+        parent = study.name.partition("/")[0]
+        raise UsageError(
+            f"study {study.name!r} refits the winner of an evaluation, and no data were held out to say what a single "
+            f"refit is worth; `hpo export {parent} --format bundle` packs the first one with the evaluation's scores"
+        )
     evaluation = Evaluations(store, study).latest()
     report = None
     if evaluation is not None and evaluation.report is not None:

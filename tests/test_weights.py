@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from hpo.bundling import make
 from hpo.errors import UsageError
 from hpo.evaluation import plan as planning
 from hpo.space import Params
@@ -64,6 +65,17 @@ def test_an_evaluation_without_refits(store: Store, place: Place) -> None:
     """There is nothing to take: no test part was opened, or an older hpo made the report."""
     assert refitted(store, store.study("s"), report(), place) is None
     assert refitted(store, store.study("s"), {}, place) is None
+
+
+def test_a_refit_alone_is_no_bundle(store: Store, place: Place, tmp_path: Path) -> None:
+    """Its scores come from data that it was trained on: the study's own bundle has it, with the evaluation's scores."""
+    for number in (None, 1):
+        with pytest.raises(UsageError, match=r"no data were held out .* `hpo export s --format bundle` packs"):
+            make(
+                store, "s/refit", number, tmp_path / "b.zip", copies=place.copies, cache=place.cache,
+                console=place.console,
+            )  # fmt: skip
+    assert not (tmp_path / "b.zip").exists()
 
 
 def test_a_trial_without_weights(store: Store) -> None:

@@ -1,4 +1,4 @@
-"""How a trial was trained: each metric epoch by epoch, on the training and on the validation part. Values in."""
+"""How a trial was trained: each metric epoch by epoch, on the training and on another part. Values in."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,10 +11,12 @@ Epochs = Sequence[Mapping[str, float | None]]
 """Of one fold: what each epoch ended with, as `curves.json` has it."""
 
 MOST_NAMED = 3  # folds that have colours, and entries in the legend, of their own
-PARTS = (("training", "grey"), ("validation", "blue"), ("kept", "orange"))  # with the colours that more folds share
+TRAINING, KEPT = "training", "kept"
 
 
-def curves(folds: Sequence[Epochs], *, key: str, of: str, best_epochs: Sequence[int] = ()) -> list[Figure]:
+def curves(
+    folds: Sequence[Epochs], *, key: str, of: str, best_epochs: Sequence[int] = (), part: str = "validation"
+) -> list[Figure]:
     """A figure for each metric that was measured, the loss first.
 
     A few folds are told apart by their colours; more of them by what is said of each point.
@@ -24,23 +26,28 @@ def curves(folds: Sequence[Epochs], *, key: str, of: str, best_epochs: Sequence[
         key: what the figures' keys begin with.
         of: which trial, in words.
         best_epochs: the epoch that was kept of each fold, from 1.
+        part: what the scores beside those of training come from, in a word.
     """
     seen = {name.removeprefix("val_") for fold in folds for epoch in fold for name in epoch}
     return [
-        _curve(folds, metric, f"{key}-{metric.replace('_', '-')}", of, best_epochs)
+        _curve(folds, metric, f"{key}-{metric.replace('_', '-')}", of, best_epochs, part)
         for metric in ("loss", *(name for name in METRICS if name != "loss"))
         if metric in seen
     ]
 
 
-def _curve(folds: Sequence[Epochs], metric: str, key: str, of: str, best_epochs: Sequence[int]) -> Figure:
+def _curve(folds: Sequence[Epochs], metric: str, key: str, of: str, best_epochs: Sequence[int], part: str) -> Figure:
     several, many = len(folds) > 1, len(folds) > MOST_NAMED
     drawn = [
-        dict(_fold(fold, metric, f", fold {number}" if several else "", COLORS[number % len(COLORS)], best))
+        dict(_fold(fold, metric, f", fold {number}" if several else "", COLORS[number % len(COLORS)], best, part))
         for number, (fold, best) in enumerate(zip(folds, [*best_epochs, *[None] * len(folds)], strict=False))
     ]
     layers = (
-        [_together([fold[part] for fold in drawn if part in fold], part, color) for part, color in PARTS]
+        # the colours that more folds share
+        [
+            _together([fold[name] for fold in drawn if name in fold], name, color)
+            for name, color in ((TRAINING, "grey"), (part, "blue"), (KEPT, "orange"))
+        ]
         if many
         else [layer for fold in drawn for layer in fold.values()]
     )
@@ -51,7 +58,7 @@ def _curve(folds: Sequence[Epochs], metric: str, key: str, of: str, best_epochs:
     return Figure(
         key=key,
         title=metric.replace("_", " "),
-        alt=f"{metric} of {of} on the training and the validation part{where} over {epochs} epochs{kept}.",
+        alt=f"{metric} of {of} on the training part and on {part}{where} over {epochs} epochs{kept}.",
         x=Axis("epoch"),
         y=Axis(metric.replace("_", " ")),
         layers=tuple(layer for layer in layers if layer.x),
@@ -60,9 +67,11 @@ def _curve(folds: Sequence[Epochs], metric: str, key: str, of: str, best_epochs:
     )
 
 
-def _fold(fold: Epochs, metric: str, where: str, color: str, best: int | None) -> Iterator[tuple[str, Points]]:
-    """What is drawn of one fold, by `PARTS`."""
-    for part, prefix, dashed in (("training", "", True), ("validation", "val_", False)):
+def _fold(
+    fold: Epochs, metric: str, where: str, color: str, best: int | None, other: str
+) -> Iterator[tuple[str, Points]]:
+    """What is drawn of one fold, by the name of the part."""
+    for part, prefix, dashed in ((TRAINING, "", True), (other, "val_", False)):
         values = tuple(_number(epoch.get(f"{prefix}{metric}")) for epoch in fold)
         if any(map(math.isfinite, values)):
             yield part, _line(values, f"{part}{where}", color, metric, dashed=dashed)
@@ -70,7 +79,7 @@ def _fold(fold: Epochs, metric: str, where: str, color: str, best: int | None) -
         value = _number(fold[best - 1].get(f"val_{metric}"))
         if math.isfinite(value):
             said = (f"epoch {best}, kept{where}\n{value:.4f}",)
-            yield "kept", Points((float(best),), (value,), f"kept{where}", color, size=11, hover=said)
+            yield KEPT, Points((float(best),), (value,), f"kept{where}", color, size=11, hover=said)
 
 
 def _together(layers: Sequence[Points], name: str, color: str) -> Points:

@@ -176,18 +176,19 @@ def _lead(row: Report, place: float) -> Points:
     )
 
 
-def outcomes(report: Report) -> list[Figure]:
-    """Class by class, group by group and the confusion matrix, on the test part, or of a trial on validation.
+def outcomes(report: Report, on: str = "") -> list[Figure]:
+    """Class by class, group by group and the confusion matrix, on the test part, or of a trial.
 
     Args:
         report: of an evaluation that opened the test part, or of a trial.
+        on: what a trial's scores come from, in words.
     """
     if "test" in report:
         scores, key = report["test"], "test"
         of = f"the test part, {report['test']['n']} refitted models together"
         mean = scores["mean"]
     else:
-        scores, key, of = report, "validation", f"the validation part, trial {report['trial']}"
+        scores, key, of = report, "validation", f"{on}, trial {report['trial']}"
         mean = report["pooled_metrics"].get(report["metric"])
     groups = scores["per_group"]
     return [

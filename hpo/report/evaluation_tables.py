@@ -56,15 +56,11 @@ def _baseline(row: Mapping[str, Any], lead: Mapping[str, Any] | None, names: Seq
     return (name, *(score_cell(row[each]) for each in names), ahead, verdict, seconds)
 
 
-def scores(report: Mapping[str, Any]) -> Iterator[Table]:
-    """Class by class, group by group, and the confusion matrix: of the test part, or of a trial's validation part."""
+def scores(report: Mapping[str, Any], on: str = "") -> Iterator[Table]:
+    """Class by class, group by group, and the confusion matrix: of the test part, or `on` what a trial's come from."""
     tested = report.get("test")
     source, key = (tested, "test") if tested else (report, "validation")
-    of = (
-        "on the test part, means over the refitted models"
-        if tested
-        else f"on the validation part, trial {report['trial']}"
-    )
+    of = "on the test part, means over the refitted models" if tested else f"on {on}, trial {report['trial']}"
     columns = ("class", ">windows", ">precision", ">recall", ">F1", ">AUROC")
     rows = [
         (

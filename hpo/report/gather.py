@@ -90,7 +90,7 @@ class Tried:
 
 @dataclass(frozen=True)
 class Files:
-    """The files of one trial: epochs of each fold, and its report on the validation part; None where it left none."""
+    """The files of one trial: epochs of each fold, and the report on its scores; None where it left none."""
 
     folds: list[list[dict[str, float | None]]] | None
     report: dict[str, Any] | None

@@ -92,7 +92,9 @@ def history(found: Found) -> Figure:
         title="History",
         alt=alt,
         note=said(
-            "Each trial's validation score; of a pruned one the last that it reported.", below(outside), left_out
+            f"Each trial's score on {found.record.scored_on}; of a pruned one the last that it reported.",
+            below(outside),
+            left_out,
         ),
         x=Axis("trial"),
         y=Axis(found.metric, low=low, high=high),
@@ -196,7 +198,8 @@ def learning(found: Found) -> Figure | None:
     return Figure(
         key="learning",
         title="Learning curves",
-        alt=f"Validation {found.metric} of {len(shown)} trials by epoch; {len(leaders)} of the best stand out.",
+        alt=f"{found.metric} of {len(shown)} trials on {found.record.scored_on} by epoch; "
+        f"{len(leaders)} of the best stand out.",
         note=said("As reported to the pruner; with several folds their mean.", left_out and f"{left_out}"),
         x=Axis("epochs trained"),
         y=Axis(found.metric, low=low, high=high),

@@ -59,8 +59,11 @@ def _evaluation(found: Found) -> Iterator[Section]:
         both: list[Item] = [*evaluation.outcomes(report), *evaluation_tables.scores(report)]
         yield _section("mistakes", "What it gets right and wrong", words, both)
     elif own is not None:
-        words = "On the validation part, which chose this trial: expect less on new data."
-        both = [*evaluation.outcomes(own), *evaluation_tables.scores(own)]
+        on = found.record.scored_on
+        words = f"On {on}, which chose this trial: expect less on new data."
+        if found.record.refits:
+            words = f"On {on}: no part was held out to score a refit, so this says nothing about new data."
+        both = [*evaluation.outcomes(own, on), *evaluation_tables.scores(own, on)]
         yield _section("mistakes", "What the best trial gets right and wrong", words, both)
 
 
@@ -78,7 +81,8 @@ def _tried(found: Found) -> Section:
     content += [search.by_family(found), tables.families(found)] if several else []
     content += [search.learning(found), tables.curves(found)]
     if winner and folds:
-        content.append(tuple(curves(folds, key="curve", of=f"trial {winner.number}", best_epochs=kept)))
+        of, part = f"trial {winner.number}", "seen data" if found.record.refits else "validation"
+        content.append(tuple(curves(folds, key="curve", of=of, best_epochs=kept, part=part)))
     return _section("tried", "What was tried", "", content)
 
 

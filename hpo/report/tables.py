@@ -168,7 +168,8 @@ def curves(found: Found) -> Table:
     steps = sorted({step for one in best for step in one.reports})
     rows = tuple((count_cell(step), *(score_cell(one.reports.get(step)) for one in best)) for step in steps)
     columns = (">epoch", *(f">trial {one.number}" for one in best))
-    return Table("table-curves", f"Validation {found.metric} by epoch, the best trials", columns, rows, folded=True)
+    caption = f"{found.metric} on {found.record.scored_on} by epoch, the best trials"
+    return Table("table-curves", caption, columns, rows, folded=True)
 
 
 # --- the work ------------------------------------------------------------------------------------------------------

@@ -70,6 +70,11 @@ class StudyRecord(_Record):
         """Its trials are an evaluation's, of the winner, and no data were held out to score them."""
         return self.name.endswith(f"/{REFIT}")
 
+    @property
+    def scored_on(self) -> str:
+        """What its trials' scores come from, for people."""
+        return "data that the model has seen" if self.refits else "the validation part"
+
 
 class Given(_Record):
     """What hpo, and no sampler, decided of a trial in a study beside another one.

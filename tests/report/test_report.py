@@ -12,11 +12,12 @@ import pytest
 
 from hpo import report
 from hpo import study as studies
+from hpo.evaluation.plan import sibling
 from hpo.plots import COLORS, Points
 from hpo.report import Page, gather, hyperparameters, page, search, tables
 from hpo.settings import Times
 from hpo.space import Fixed, Space
-from hpo.store import Claims, Store
+from hpo.store import Claims, Store, give
 from hpo.trial import Cause, Epoch, Result
 from tests.cli.run import call
 from tests.report.made import EVIL, evaluate, fill, study, undecided
@@ -187,6 +188,19 @@ def test_without_an_evaluation_it_promises_nothing(store: Store, tmp_path: Path)
     assert "which chose this trial: expect less on new data" in text
     assert "on the test part" not in text
     assert "History" in written(store, tmp_path / "elsewhere").text
+
+
+def test_scores_of_refits_are_no_validation_scores(store: Store, tmp_path: Path) -> None:
+    """Where no part was held out, every figure and table says that the model has seen what it was scored on."""
+    parent = study(store)
+    give(store, sibling(parent, "refit"), [], spaces=SPACES, data=parent.data, versions={})
+    fill(store, store.study("s/refit"), tmp_path, 3)
+    made = page(gather(store, "s/refit", copies(tmp_path)), interactive=False)
+    text, _, reproduced = Elements(made.html).words.rpartition("How to reproduce it")
+    assert reproduced
+    assert "On data that the model has seen: no part was held out to score a refit" in text
+    assert "Class by class, on data that the model has seen, trial 0" in text
+    assert re.findall(".{30}validation.{30}", text, re.IGNORECASE) == []
 
 
 @pytest.mark.parametrize("kind", ["empty", "running", "pruned", "failed", "several metrics", "fixed"])
