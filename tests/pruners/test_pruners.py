@@ -3,6 +3,7 @@
 import optuna
 import pytest
 from optuna.samplers import RandomSampler
+from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from hpo import pruners
@@ -86,12 +87,24 @@ def test_successive_halving_knows_no_mercy() -> None:
 def test_patient_waits_until_a_trial_stops_getting_better() -> None:
     """A bad trial that still improves is let go on; once it has not for `patience` epochs its judge decides."""
     good = [_flat(0.9) for _ in range(6)]
-    rising = {step: 0.01 * min(step, 10) for step in range(20)}
+    rising = {step: 0.01 * step for step in range(20)}
     assert _pruned("median", [*good, rising])[-1] == 3
     assert _pruned("patient", [*good, rising])[-1] is None
     falling = {step: 0.5 - 0.01 * step for step in range(20)}
     assert _pruned("patient", [*good, falling])[-1] == 6
     assert _pruned("patient", [_flat(0.1) for _ in range(6)] + [falling])[-1] is None
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_patient_ends_a_trial_that_stands_exactly_still(sign: int) -> None:
+    """As accuracy on few windows does: it has not improved, whether more is better or less."""
+    table = pruners.get("patient").model_validate({"name": "patient", "min_epochs": 3})
+    direction = StudyDirection.MAXIMIZE if sign > 0 else StudyDirection.MINIMIZE
+    study = optuna.create_study(direction=direction, sampler=RandomSampler(seed=0), pruner=table.make(20, 1))
+    assert [_curve(study, _flat(sign * 0.9)) for _ in range(6)] == [None] * 6
+    assert _curve(study, _flat(sign * 0.5)) == 6
+    assert _curve(study, {step: sign * 0.01 * min(step, 10) for step in range(20)}) == 16
+    assert _curve(study, {step: sign * 0.01 * step for step in range(20)}) is None
 
 
 @pytest.mark.parametrize(
@@ -124,9 +137,14 @@ def test_wilcoxon_compares_fold_by_fold() -> None:
 
 
 def test_patience_longer_than_a_trial_is_refused() -> None:
-    """It would never end anything."""
-    table = pruners.get("patient").model_validate({"name": "patient", "patience": 19})
-    assert table.unfit(20, 1) == [
-        "search.pruner.patience: got 19 (whole number); accepted: less than the 20 epochs of a trial"
-    ]
-    assert table.unfit(20, 2) == []
+    """It would never end anything; the message names the longest that may, and that is accepted."""
+
+    def unfit(patience: int, epochs: int, folds: int = 1) -> list[str]:
+        table = pruners.get("patient").model_validate({"name": "patient", "patience": patience})
+        return table.unfit(epochs, folds)
+
+    got = "search.pruner.patience: got 19 (whole number); accepted: at most 18: a trial has 20 epochs"
+    assert unfit(19, 20) == [got]
+    assert unfit(18, 20) == unfit(19, 20, folds=2) == []
+    (short,) = unfit(1, 2)
+    assert short.endswith("accepted: none, leave it out: a trial has 2 epochs")
