@@ -255,9 +255,7 @@ def rerun(name: str, number: int, output: Path | None, storage: str, cache: Path
     "form",
     envvar="HPO_EXPORT_FORMAT",
     type=click.Choice(["json", "toml", "csv", "bundle"]),
-    default="json",
-    show_default=True,
-    help="csv has a line for each trial, bundle the trained model.",
+    help="csv has a line for each trial, bundle the trained model.  [default: as the file ends, else json]",
 )
 @storage_option
 @artifacts_option
@@ -268,7 +266,7 @@ def export(
     top: int | None,
     pareto: bool,
     output: Path | None,
-    form: str,
+    form: str | None,
     storage: str,
     artifacts: "Artifacts",
     cache: Path,
@@ -278,11 +276,12 @@ def export(
     Once the study was evaluated, the best are the winner's of `hpo evaluate`.
 
     Or a bundle: one zip with the trained model as ONNX, SavedModel and .keras, everything that is known of it, and a
-    model card. The trial is trained again for it: hpo export NAME --format bundle -o best.hpo.zip
+    model card. The trial is trained again for it: hpo export NAME -o best.hpo.zip
     """
-    from hpo.export import written
+    from hpo.export import form_of, written
     from hpo.store import Store
 
+    form = form_of(output, form)
     with Store(storage, read_only=True) as store:
         if form == "bundle":
             if output is None or top is not None or pareto:

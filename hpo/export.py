@@ -1,6 +1,7 @@
 """What is known of a trial as one document that says where it comes from. `hpo.formats` writes it."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from hpo.errors import StorageError, UsageError
@@ -12,7 +13,24 @@ from hpo.specify import recorded
 from hpo.store import Store, StudyRecord, TrialRecord, pareto, ranked
 from hpo.trial import Result
 
-FORMS = ("json", "toml", "csv")
+FORMS = {"json": ".json", "toml": ".toml", "csv": ".csv", "bundle": ".zip"}
+"""What `hpo export` writes, and how a file of it is called. The last one is a model, and `hpo.bundling` writes it."""
+
+
+def form_of(output: Path | None, asked: str | None) -> str:
+    """One of `FORMS`: as asked, else as the file is called, else JSON.
+
+    Raises:
+        UsageError: the file is called like another one than was asked for.
+    """
+    ending = output.suffix.lower() if output else ""
+    named = next((form for form, suffix in FORMS.items() if suffix == ending), None)
+    if asked and named and asked != named:
+        raise UsageError(
+            f"--format {asked} does not go with {output}: {ending} is {named}. Leave --format (or HPO_EXPORT_FORMAT) "
+            f"out, or let the file end in {FORMS[asked]}"
+        )
+    return asked or named or "json"
 
 
 def export(store: Store, name: str, number: int | None = None) -> dict[str, Any]:
@@ -169,7 +187,7 @@ def written(
     top: int | None = None,
     pareto: bool = False,
 ) -> str:
-    """Trials of a study in one of `FORMS`: one document, or a list of them for `top` and `pareto`.
+    """Trials of a study as a text: one document, or a list of them for `top` and `pareto`.
 
     Args:
         store: the database.

@@ -83,6 +83,8 @@ def test_a_table_has_trials_of_every_state(tmp_path: Path) -> None:
         (("--top", "0"), "0 is not in the range"),
         (("--pareto",), "study 'tiny' has one metric, and so one best trial; --top gives the next ones"),
         (("--format", "yaml"), "'yaml' is not one of 'json', 'toml', 'csv'"),
+        (("--format", "csv", "-o", "all.JSON"), "--format csv does not go with all.JSON: .json is json. Leave"),
+        (("-o", "best.zip", "--top", "2"), "a bundle is one trial in a file"),
     ],
 )
 def test_what_cannot_be_exported(launched: Launched, args: tuple[str, ...], message: str) -> None:
@@ -90,6 +92,17 @@ def test_what_cannot_be_exported(launched: Launched, args: tuple[str, ...], mess
     run = launched.call("export", "tiny", *args)
     assert (run.code, run.out) == (2, "")
     assert message in run.err
+
+
+def test_a_file_holds_what_its_name_says(launched: Launched, tmp_path: Path) -> None:
+    """Its ending chooses what is written where nothing else does; other endings leave the choice to --format."""
+    for form in ("json", "toml", "csv"):
+        expected = launched.call("export", "tiny", "--format", form).out
+        for name, *asked in ((f"f.{form}",), (f"F.{form.upper()}",), ("f.txt", "--format", form)):
+            assert launched.call("export", "tiny", "-o", tmp_path / name, *asked).code == 0
+            assert (tmp_path / name).read_text() == expected
+    assert launched.call("export", "tiny", "-o", tmp_path / "best").code == 0
+    assert (tmp_path / "best").read_text() == launched.call("export", "tiny").out
 
 
 def test_nothing_to_export(tmp_path: Path) -> None:
