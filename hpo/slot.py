@@ -34,7 +34,6 @@ class Wishes:
 
     Attributes:
         drain: claim no more. abort: give back what runs. Both are set once and never cleared.
-        budget_ends: when the time budget ends, by the monotonic clock; None means never.
         interruption: who had it leave, for trials that it gives back.
         over: why there is nothing left to claim, once a slot was told so.
         error: the first thing that went wrong in a slot and ends the worker.
@@ -43,7 +42,6 @@ class Wishes:
 
     drain: threading.Event = field(default_factory=threading.Event)
     abort: threading.Event = field(default_factory=threading.Event)
-    budget_ends: float | None = None
     interruption: Interruption | None = None
     over: Over | None = None
     error: HpoError | None = None
@@ -63,6 +61,8 @@ class Running:
     Attributes:
         device: value of CUDA_VISIBLE_DEVICES for the child, or None.
         oom_kills: see `cgroup.oom_kills`, before the child started.
+        budget_ended: the renewal of its own lease was answered so. No clock of this process says it: the books do not
+            count outages, stops and gaps without a lease.
     """
 
     claim: Claim
@@ -72,6 +72,7 @@ class Running:
     oom_kills: int | None = None
     started: bool = False
     lost: bool = False
+    budget_ended: bool = False
     told: Cause | None = None
     told_at: float = 0.0
     result: Result | None = None
@@ -111,7 +112,7 @@ class Slot:
         self._device = device
         self._devices = devices
         self.running: Running | None = None
-        """What it attends to now: the supervisor renews its lease, and says so here when the lease is lost."""
+        """What it attends to now: the supervisor renews its lease, and says here what it was answered."""
 
     def run(self) -> None:
         """Claims and trains until there is nothing left to claim, or the worker drains."""
@@ -240,11 +241,10 @@ class Slot:
         child.stop(cause)
 
     def _reason_to_stop(self, running: Running) -> Cause | None:
-        now = time.monotonic()
         minutes = self._claims.record.definition.budget.trial_minutes
-        if self._wishes.budget_ends is not None and now >= self._wishes.budget_ends:
+        if running.budget_ended:
             return Cause.BUDGET
-        if minutes is not None and now - running.began >= minutes * 60:
+        if minutes is not None and time.monotonic() - running.began >= minutes * 60:
             return Cause.TIMED_OUT
         return None
 

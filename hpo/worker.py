@@ -219,8 +219,7 @@ class Supervisor:
         """Renews all leases again and again. A thread of its own: a database that is away must hold up no signal."""
         try:
             while not self._left.is_set():
-                self._renew()
-                self._left.wait(self._times.renew)
+                self._left.wait(self._renew())
         except HpoError as error:
             if not self._left.is_set():
                 self._wishes.fail(error)
@@ -228,7 +227,8 @@ class Supervisor:
             log.exception("the supervisor has a bug")
             self._wishes.fail(HpoError(f"the supervisor has a bug: {error!r}"))
 
-    def _renew(self) -> None:
+    def _renew(self) -> float:
+        """Renews all leases once; returns the seconds until the next time: the time budget's end is asked for."""
         held = [running for slot in self._slots if (running := slot.running) is not None]
         orders = self._claims.renew([running.claim for running in held])
         for running in held:
@@ -241,7 +241,11 @@ class Supervisor:
             self._wishes.over = Over(reason="stop")
             self._wishes.drain.set()
         left = orders.seconds_left
-        self._wishes.budget_ends = None if left is None else time.monotonic() + left
+        if left is None:
+            return self._times.renew
+        for running in held:
+            running.budget_ended = left == 0
+        return min(self._times.renew, max(self._times.idle, left))
 
     def _exit_code(self) -> int:
         wishes, record = self._wishes, self._claims.record

@@ -5,6 +5,8 @@ import signal
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,9 +17,10 @@ from hpo.child import ChildStartError, ForkServer
 from hpo.errors import DataError, StudyFailedError
 from hpo.space import Space, choice, fixed
 from hpo.spool import Held, Key, Spool
-from hpo.store import Claim, Claims
+from hpo.store import Claim, Claims, Orders
 from hpo.trial import Cause, Epoch
 from tests.support import (
+    FAST,
     children,
     definition,
     kill,
@@ -108,13 +111,29 @@ def test_a_silent_child_is_stalled(bench: Bench) -> None:
 
 
 def test_when_the_hours_end_running_trials_end_as_budget(bench: Bench) -> None:
-    """The wall-clock budget ends the trials that run then, in order, as pruned."""
+    """The wall-clock budget ends the trials that run then, in order, as pruned, however rarely leases are renewed."""
     bench.create(budget={"hours": 1.5 / 3600})
     bench.plan(epochs=1000, pause=0.1)
-    assert bench.supervisor(slots=2).run() == 0
+    assert bench.supervisor(slots=2, times=replace(FAST, lease=240.0, renew=60.0)).run() == 0
     assert bench.status().failures == {"budget": 2}
     assert bench.status().counts["running"] == 0
     assert 1.4 <= bench.status().budget["hours"].used * 3600 <= 4.0
+
+
+def test_only_the_books_end_a_trial_as_budget(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time that was left passes in outages, in stops and between trials too, and these the books do not count."""
+    bench.create(budget={"trials": 2})
+    bench.plan(epochs=20, pause=0.05)
+    renew = Claims.renew
+
+    def answer(claims: Claims, wanted: Iterable[Claim]) -> Orders:
+        held = list(wanted)
+        left = 0.0 if any(claim.number == 0 for claim in held) else 0.1  # again and again: the books stand still
+        return renew(claims, held).model_copy(update={"seconds_left": left})
+
+    monkeypatch.setattr(Claims, "renew", answer)
+    assert bench.supervisor().run() == 0
+    assert [trial.cause for trial in bench.store.trials("s")] == [Cause.BUDGET, Cause.COMPLETED]
 
 
 def test_a_dead_fork_server_is_replaced(bench: Bench) -> None:
