@@ -38,7 +38,8 @@ class Tried:
     Attributes:
         family: None before it has begun.
         searched: the hyperparameters that the sampler chose, without the family in front of their names.
-        reports: epochs done -> the score that was reported then, as far as the database heard of them.
+        reports: step -> the score that was reported then, as far as the database heard of them; `hpo.pruners` says
+            what a step is.
         worker: a name that says nothing of the machine, or its host and pid.
         began: seconds since 1970 when somebody first began it. heard: when its worker was last heard of. None where
             that is not known.
@@ -184,7 +185,7 @@ def gather(store: Store, name: str, copies: Copies, *, names: bool = False) -> F
         Tried(
             record=one,
             **_settings(record, one),
-            reports=_reports(frozen.get(one.number)),
+            reports=dict(frozen[one.number].intermediate_values) if one.number in frozen else {},
             worker=workers.get(one.worker, "a worker that left") if one.worker else None,
             began=begun.get(one.number),
             heard=heard.get(one.worker or ""),
@@ -225,10 +226,6 @@ def _settings(record: StudyRecord, one: TrialRecord) -> _Settings:
         family = None
     searched = {name.removeprefix(f"{family}."): value for name, value in one.params.items() if name != "family"}
     return {"family": family, "searched": searched}
-
-
-def _reports(frozen: optuna.trial.FrozenTrial | None) -> dict[int, float]:
-    return {} if frozen is None else {step + 1: value for step, value in frozen.intermediate_values.items()}
 
 
 def _begun(records: Sequence[TrialRecord], frozen: Mapping[int, optuna.trial.FrozenTrial]) -> dict[int, float]:

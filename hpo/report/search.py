@@ -170,7 +170,10 @@ def by_family(found: Found) -> Figure:
 
 
 def learning(found: Found) -> Figure | None:
-    """The reported score of every trial epoch by epoch, the best ones in front; None where nothing was reported."""
+    """The reported score of every trial, report by report, the best ones in front; None where nothing was reported.
+
+    Steps have gaps where a fold stopped early: what was trained is the number of reports.
+    """
     reported = [one for one in found.trials if len(one.reports) > 1]
     if not reported:
         return None
@@ -181,29 +184,38 @@ def learning(found: Found) -> Figure | None:
     y: list[float] = []
     for one in shown:
         if one not in leaders:
-            steps = sorted(one.reports)
-            x += [*map(float, steps), math.nan]
-            y += [*(one.reports[step] for step in steps), math.nan]
+            done, scores = _in_order(one)
+            x += [*done, math.nan]
+            y += [*scores, math.nan]
     layers = (
         [Points(tuple(x), tuple(y), "all others", "grey", mark=None, line="straight", width=1, faint=True)] if x else []
     )
     for color, one in zip(COLORS, leaders, strict=False):
-        steps = sorted(one.reports)
+        done, scores = _in_order(one)
         layers.append(
             Points(
-                x=tuple(map(float, steps)), y=tuple(one.reports[step] for step in steps), name=f"trial {one.number}",
-                color=color, mark="circle", size=4, line="straight", trials=(one.number,) * len(steps),
+                x=done, y=scores, name=f"trial {one.number}", color=color, mark="circle", size=4, line="straight",
+                trials=(one.number,) * len(done),
             )
         )  # fmt: skip
+    unit = "epoch" if found.record.definition.search.pruner.by_epoch else "fold"
+    of = "with several folds their mean" if unit == "epoch" else "each fold's own score"
     return Figure(
         key="learning",
         title="Learning curves",
-        alt=f"{found.metric} of {len(shown)} trials on {found.record.scored_on} by epoch; "
+        alt=f"{found.metric} of {len(shown)} trials on {found.record.scored_on} by {unit}; "
         f"{len(leaders)} of the best stand out.",
-        note=said("As reported to the pruner; with several folds their mean.", left_out and f"{left_out}"),
-        x=Axis("epochs trained"),
+        note=said(f"As reported to the pruner; {of}.", left_out),
+        x=Axis(f"{unit}s trained"),
         y=Axis(found.metric, low=low, high=high),
         layers=tuple(layers),
+    )
+
+
+def _in_order(one: Tried) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """How many reports there were with each, and its score."""
+    return tuple(float(i + 1) for i in range(len(one.reports))), tuple(
+        one.reports[step] for step in sorted(one.reports)
     )
 
 

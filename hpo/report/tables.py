@@ -163,13 +163,28 @@ def _trial(found: Found, one: Tried, names: Sequence[str]) -> tuple[Cell, ...]:
 
 
 def curves(found: Found) -> Table:
-    """The reported scores of the best trials, epoch by epoch."""
+    """The reported scores of the best trials, by fold and epoch: the same row means the same of both in all trials."""
     best = [one for one in found.best[:5] if one.reports]
     steps = sorted({step for one in best for step in one.reports})
-    rows = tuple((count_cell(step), *(score_cell(one.reports.get(step)) for one in best)) for step in steps)
-    columns = (">epoch", *(f">trial {one.number}" for one in best))
-    caption = f"{found.metric} on {found.record.scored_on} by epoch, the best trials"
+    names, places = _places(found, steps)
+    rows = tuple(
+        (*map(count_cell, place), *(score_cell(one.reports.get(step)) for one in best))
+        for step, place in zip(steps, places, strict=True)
+    )
+    columns = (*(f">{name}" for name in names), *(f">trial {one.number}" for one in best))
+    caption = f"{found.metric} on {found.record.scored_on} by {names[-1]}, the best trials"
     return Table("table-curves", caption, columns, rows, folded=True)
+
+
+def _places(found: Found, steps: Sequence[int]) -> tuple[tuple[str, ...], list[tuple[int, ...]]]:
+    """What a step of a report is counted in, and each step so, from 1."""
+    definition = found.record.definition
+    if not definition.search.pruner.by_epoch:
+        return ("fold",), [(step + 1,) for step in steps]
+    places = [divmod(step, definition.train.max_epochs) for step in steps]
+    if found.record.folds == 1:
+        return ("epoch",), [(epoch + 1,) for _, epoch in places]
+    return ("fold", "epoch"), [(fold + 1, epoch + 1) for fold, epoch in places]
 
 
 # --- the work ------------------------------------------------------------------------------------------------------
