@@ -188,7 +188,7 @@ def evaluate(
     asked, wish = Asked(top, seeds, test=test, again=again), _wish(name, workers, **wishes)
     with Store(wish.storage, read_only=dry_run) as store:
         if dry_run:
-            planned = plan(store, name, asked)
+            planned = plan(store, name, asked, wish.cache.resolve())
             if as_json:
                 emit(planned)
             else:

@@ -1,11 +1,13 @@
 """What an evaluation is to do: begin anew, go on with one that was killed, or show one that has ended."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from hpo import data
 from hpo.errors import UsageError
 from hpo.evaluation import plan as planning
-from hpo.store import Evaluation, Evaluations, Plan, Store, StudyRecord
+from hpo.store import Evaluation, Evaluations, Plan, Store, StudyRecord, openings, refuse_second
 from hpo.study_file import EVALUATE
 
 
@@ -46,33 +48,57 @@ class Due:
     spent: bool = False
 
 
-def plan(store: Store, name: str, asked: Asked) -> dict[str, Any]:
+def plan(store: Store, name: str, asked: Asked, cache: Path) -> dict[str, Any]:
     """What `hpo evaluate` would train, JSON-ready; nothing is changed.
 
+    Args:
+        store: the database. name: of the study.
+        asked: what a person wants to know.
+        cache: the data cache's root, absolute.
+
+    Returns: among others `ended`: there is nothing left to train, and its report would be shown.
+
     Raises:
-        UsageError: there is no such study, or nothing to evaluate.
+        HpoError: what the evaluation would be refused for: there is no such study, nothing to evaluate, no data here,
+            or the test part was opened before.
     """
     record = store.study(name)
     todo = due(store, record, asked)
-    found, tested = todo.plan, asked.test or todo.spent
+    found, ended = todo.plan, todo.shown is not None
+    tested = not ended and part_to_open(store, record, todo, asked, cache) is not None and (asked.test or todo.spent)
     sibling = planning.sibling_name(name, EVALUATE)
     trained = planning.by_key(store.trials(sibling)) if sibling in store.names() else {}
     searched = {trial.number: trial.outcome for trial in store.trials(name)}
     each = [searched.get(-1 if c.trial is None else c.trial) for c in found.configurations]
-    seconds = [outcome.seconds.get("total", 0.0) for outcome in each if outcome]
+    seconds = [outcome.seconds.get("total", 0.0) for outcome in each if outcome and not ended]
     keys = [given.key for given, _ in planning.given_trials(found)]
     return {
         "study": name,
         "asked": {"top": asked.top, "seeds": asked.seeds},
+        "ended": ended,
         "configurations": [
             {"trial": c.trial, "search_value": c.value, "searched": dict(c.params)} for c in found.configurations
         ],
         "trainings": len(keys),
-        "done": sum(key in trained and trained[key].cause is not None for key in keys),
+        "done": sum(ended or (key in trained and trained[key].cause is not None) for key in keys),
         "refits": len(found.seeds) if tested else 0,
         # the refits take as long as the trainings of one configuration
         "seconds": (sum(seconds) + (max(seconds, default=0.0) if tested else 0.0)) * len(found.seeds),
     }
+
+
+def part_to_open(store: Store, record: StudyRecord, todo: Due, asked: Asked, cache: Path) -> str | None:
+    """SHA-256 of the test part, after a look whether it may be opened; None where the data set has none.
+
+    Raises:
+        UsageError: it was opened before, for something else.
+        DataError: this machine does not have the study's arrays.
+    """
+    sha256 = data.sha256_of_test(record.data.sha256, cache)
+    if sha256 is not None and asked.test and not asked.again:
+        purpose = "" if todo.evaluation is None else Evaluations(store, record).purpose(todo.evaluation)
+        refuse_second(openings(store, sha256), purpose)
+    return sha256
 
 
 def due(store: Store, record: StudyRecord, asked: Asked) -> Due:

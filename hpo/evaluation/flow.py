@@ -22,7 +22,7 @@ from hpo.errors import StorageError, StudyFailedError
 from hpo.evaluation import plan as planning
 from hpo.evaluation import report as reporting
 from hpo.evaluation.baselines import BASELINES
-from hpo.evaluation.begin import NO_TEST_PART, NOT_ASKED, Asked, due
+from hpo.evaluation.begin import NO_TEST_PART, NOT_ASKED, Asked, due, part_to_open
 from hpo.evaluation.course import Course, median_course
 from hpo.evaluation.look import Seen, look
 from hpo.evaluation.opening import Request, Said
@@ -46,7 +46,6 @@ from hpo.store import (
     give,
     open_once,
     openings,
-    refuse_second,
 )
 from hpo.study_file import EVALUATE, REFIT, SIBLINGS
 from hpo.trial import MODEL
@@ -94,13 +93,10 @@ def run(store: Store, name: str, asked: Asked, here: Here) -> tuple[int, Report 
     evaluations, todo = Evaluations(store, record), due(store, record, asked)
     if todo.shown is not None:
         return OK, with_openings(store, todo.shown)
-    test_sha256 = data.sha256_of_test(record.data.sha256, here.cache)
+    test_sha256 = part_to_open(store, record, todo, asked, here.cache)
     if todo.spent and not asked.test:
         here.console.print("the test part was opened for this evaluation: that look is finished now", soft_wrap=True)
         asked = replace(asked, test=True)
-    if test_sha256 is not None and asked.test and not asked.again:
-        purpose = "" if todo.evaluation is None else evaluations.purpose(todo.evaluation)
-        refuse_second(openings(store, test_sha256), purpose)
     evaluation = todo.evaluation or evaluations.begin(todo.plan)
     try:
         report = _Work(store, record, evaluation, asked, here).report(test_sha256)

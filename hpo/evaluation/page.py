@@ -35,6 +35,9 @@ def plan_table(plan: Report) -> RenderableType:
     for i, configuration in enumerate(plan["configurations"]):
         value, searched = score(configuration["search_value"]), settings(configuration["searched"])
         rows.add_row("" if i else "train", f"{trial_name(configuration)}, {value}: {searched}")
+    if plan["ended"]:
+        rows.add_row("", "each with its seeds: this evaluation has ended, and its report would be shown")
+        return rows
     rows.add_row(
         "", f"each with {plan['asked']['seeds']} fresh seeds: {plan['trainings']} trainings, {plan['done']} done"
     )

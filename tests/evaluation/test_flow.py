@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from hpo import data
 from hpo.evaluation.flow import optimism
 from hpo.evaluation.plan import make_plan, sibling
 from hpo.evaluation.ranking import Ranked
@@ -139,6 +140,30 @@ def test_the_plan_changes_nothing(searched: Searched) -> None:
         "each with 4 fresh seeds: 12 trainings, 0 done"
         in searched.evaluate("--top", "3", "--seeds", "4", "--dry-run").out
     )
+
+
+def test_the_plan_promises_no_second_look(searched: Searched) -> None:
+    """A dry run refuses what the evaluation would refuse: a test part that was opened for another study."""
+    sha256 = data.sha256_of_test(searched.store.study("s").data.sha256, searched.cache)
+    assert sha256 is not None
+    open_once(searched.store, sha256, study="other", purpose="p", who="me@here", again=False)
+    command = ("evaluate", "s", *searched.places(), "--dry-run")
+    run = call(*command)
+    assert (run.code, run.out) == (2, "")
+    assert "this test part was opened before, by study 'other'" in run.err
+    assert call(*command, "--no-test").code == call(*command, "--again").code == 0
+
+
+def test_the_plan_of_what_has_ended(searched: Searched) -> None:
+    """A dry run says that nothing would be trained, and that the report would be shown."""
+    asked = ("--top", "1", "--seeds", "2")
+    begun = searched.report(*asked, "--dry-run")
+    assert (begun["ended"], begun["trainings"], begun["done"]) == (False, 2, 0)
+    assert begun["seconds"] > 0
+    searched.report(*asked)
+    plan = searched.report(*asked, "--dry-run")
+    assert (plan["ended"], plan["trainings"], plan["done"], plan["refits"], plan["seconds"]) == (True, 2, 2, 0, 0)
+    assert "this evaluation has ended, and its report would be shown" in searched.evaluate(*asked, "--dry-run").out
 
 
 def test_part_of_an_evaluation_is_not_evaluated(searched: Searched) -> None:
