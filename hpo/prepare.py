@@ -68,6 +68,7 @@ def prepare(path: Path, cache: Path) -> Prepared:
         repeats=definition.split.repeats,
         predefined=loaded.train.folds,
         recordings=loaded.train.recordings,
+        classes=loaded.classes,
     )
     if problems := definition.search.pruner.unfit(definition.train.max_epochs, len(split.folds)):
         raise StudyFileError(str(path), problems)

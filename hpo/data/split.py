@@ -5,6 +5,7 @@ Scikit-learn draws, this module refuses what cannot be split and checks what was
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -37,6 +38,10 @@ class Fold:
         named = {"train": self.train, "stopping": self.stopping, "validation": self.validation}
         return {name: indices for name, indices in named.items() if indices is not None}
 
+    def lacks(self, part: str, y: IntArray) -> list[int]:
+        """The labels, of those in `y` (n,), that no sample of a part has."""
+        return sorted(set(np.unique(y).tolist()) - set(np.unique(y[self.parts()[part]]).tolist()))
+
 
 @dataclass(frozen=True, eq=False)
 class Split:
@@ -59,6 +64,7 @@ def make_split(
     repeats: int = 1,
     predefined: IntArray | None = None,
     recordings: IntArray | None = None,
+    classes: Sequence[str] | None = None,
 ) -> Split:
     """Splits the training part.
 
@@ -79,6 +85,7 @@ def make_split(
         predefined: int64 (n,), the fold that each sample validates, or -1; None where the source brings no split.
         recordings: int64 (n,), samples that share time steps have the same; None where none do. They stay in one part,
             whatever `by` says.
+        classes: their names in label order, for messages; None where they are called by their numbers.
 
     Raises:
         DataError: the settings are out of range, or the data cannot be split so (no groups, too few groups or
@@ -87,7 +94,8 @@ def make_split(
         MissingExtra: scikit-learn is not installed.
     """
     asked = _Asked(by, folds, validation, stopping, seed, repeats)
-    problems = _bad_settings(asked) or _bad_data(asked, y, groups, predefined, recordings)
+    names = list(map(str, range(int(y.max(initial=-1)) + 1)) if classes is None else classes)
+    problems = _bad_settings(asked) or _bad_data(asked, y, names, groups, predefined, recordings)
     if problems:
         raise DataError(f"this {by} split is not possible: " + "; ".join(problems))
     sklearn = library("sklearn.model_selection", "scikit-learn", "Splitting data")
@@ -102,7 +110,7 @@ def make_split(
         raise DataError(f"this {by} split is not possible: {error}") from error
     whole = {"group": groups if by in ("group", "leave-one-group-out") else None, "recording": recordings}
     for number, fold in enumerate(drawn):
-        _verify(number, fold, y, {what: ids for what, ids in whole.items() if ids is not None}, by)
+        _verify(number, fold, y, names, {what: ids for what, ids in whole.items() if ids is not None}, by)
     return Split(drawn, _sha256(asked.settings(data_sha256), drawn))
 
 
@@ -150,7 +158,12 @@ def _bad_settings(asked: _Asked) -> list[str]:
 
 
 def _bad_data(
-    asked: _Asked, y: IntArray, groups: IntArray | None, predefined: IntArray | None, recordings: IntArray | None
+    asked: _Asked,
+    y: IntArray,
+    names: list[str],
+    groups: IntArray | None,
+    predefined: IntArray | None,
+    recordings: IntArray | None,
 ) -> list[str]:
     problems = []
     pieces, wanted = asked.parts()
@@ -175,9 +188,9 @@ def _bad_data(
             problems.append(f"{found} groups are fewer than {wanted} need ({pieces})")
     # With groups a class may lie in few of them; what matters then is checked on the parts that were drawn.
     least = pieces if asked.by == "stratified" else asked.folds if asked.by == "group" else 2
-    few = {k: int(n) for k, n in enumerate(np.bincount(y)) if n < least}
+    few = {names[k]: int(n) for k, n in enumerate(np.bincount(y)) if n < least}
     if few:
-        listing = ", ".join(f"class {k} has {n}" for k, n in few.items())
+        listing = ", ".join(f"class {name} has {n}" for name, n in few.items())
         problems.append(f"every class needs at least {least} members for {wanted}, but {listing}")
     return problems
 
@@ -224,10 +237,11 @@ def _take(
     return np.sort(rest[train]), np.sort(rest[held])
 
 
-def _verify(number: int, fold: Fold, y: IntArray, whole: dict[str, IntArray], by: By) -> None:
+def _verify(number: int, fold: Fold, y: IntArray, names: list[str], whole: dict[str, IntArray], by: By) -> None:
     """Checks what the library drew: a leak here would spoil every score, so it is not taken on trust.
 
     Args:
+        names: of the classes.
         whole: what must not be torn apart, by the word for it.
 
     Raises:
@@ -247,12 +261,9 @@ def _verify(number: int, fold: Fold, y: IntArray, whole: dict[str, IntArray], by
                 if one in seen:
                     raise DataError(f"fold {number}: {what} {one} lies in the {seen[one]} and the {name} part")
                 seen[one] = name
-    lacking = sorted(set(np.unique(y).tolist()) - set(np.unique(y[fold.train]).tolist()))
-    if lacking:
-        raise DataError(
-            f"fold {number}: the training part lacks class {', '.join(map(str, lacking))}; "
-            + ("use another seed, fewer folds or a smaller share for validation and stopping" if by in DRAWN else "")
-        )
+    if lacking := fold.lacks("train", y):
+        advice = "; use another seed, fewer folds or a smaller share for validation and stopping" if by in DRAWN else ""
+        raise DataError(f"fold {number}: the training part lacks class {', '.join(names[k] for k in lacking)}" + advice)
 
 
 def _sha256(settings: dict[str, Any], folds: tuple[Fold, ...]) -> str:
