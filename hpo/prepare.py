@@ -84,7 +84,8 @@ def prepare(path: Path, cache: Path) -> Prepared:
         folds=len(split.folds),
         base=str(path.parent.absolute()),
     )
-    return Prepared(path, definition, loaded, split, spaces, record, leaks.warnings(definition, loaded))
+    warnings = (*leaks.warnings(definition, loaded), *_unseen(split, loaded))
+    return Prepared(path, definition, loaded, split, spaces, record, warnings)
 
 
 def read_data(options: data.SourceOptions, cache: Path, *, base: Path = Path()) -> data.Loaded:
@@ -97,6 +98,21 @@ def read_data(options: data.SourceOptions, cache: Path, *, base: Path = Path()) 
         return data.load(options.at(base), cache)
     except OSError as error:  # a folder that may not be looked into, a name that is too long
         raise DataError(f"cannot read {options.place()}: {error.strerror or error}") from error
+
+
+def _unseen(split: Split, loaded: data.Loaded) -> list[str]:
+    """A warning for each part that judges models, where it lacks a class in some folds."""
+    warnings = []
+    for part, judge in {"stopping": "what stops the epochs", "validation": "the score"}.items():
+        lacks = [found for fold in split.folds if part in fold.parts() and (found := fold.lacks(part, loaded.train.y))]
+        if lacks:
+            classes = ", ".join(loaded.classes[k] for k in sorted(set().union(*lacks)))
+            where = f" in {len(lacks)} of {len(split.folds)} folds" if len(split.folds) > 1 else ""
+            warnings.append(
+                f"the {part} part has no window of class {classes}{where}: {judge} says nothing of such windows. "
+                "More of them, a larger share or fewer folds may help"
+            )
+    return warnings
 
 
 def _spaces(path: Path, definition: StudyDef, loaded: data.Loaded, n_train: int) -> dict[str, Space]:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from hpo.errors import StudyFileError
@@ -52,3 +53,26 @@ def test_every_value_of_a_range_of_whole_numbers_is_checked(
         f"space ({family}): n_steps = {value} does not divide windows of 8 time steps; these do: 1, 2, 4, 8"
         for value in wrong
     ]
+
+
+@pytest.mark.parametrize(
+    ("split", "warnings"),
+    [
+        ({"validation": 0.5}, []),
+        ({"validation": 0.1}, ["the validation part has no window of class rare: the score says nothing of"]),
+        ({"validation": 0.34, "stopping": 0.1}, ["the stopping part has no window of class rare: what stops the e"]),
+        (
+            {"by": "leave-one-group-out"},
+            ["the validation part has no window of class rare in 9 of 12 folds: the score says nothing of"],
+        ),
+    ],
+)
+def test_a_part_without_a_class(tmp_path: Path, split: dict[str, Any], warnings: list[str]) -> None:
+    """Who ranks trials or stops epochs on a part that has no window of some class is told, part by part."""
+    y = np.tile(["often", "often", "some", "often", "some"], 12)
+    y[[0, 30, 45]] = "rare"
+    x = np.random.default_rng(0).normal(size=(60, 8, 1))
+    np.savez(tmp_path / "own.npz", X=x, y=y, groups=np.arange(60) // 5)
+    keys = {"data": {"source": "npz", "path": "own.npz"}, "split": {"by": "stratified"} | split}
+    found = prepare(write(tmp_path, SHORTEST | keys), tmp_path / "cache").warnings
+    assert [text[: len(start)] for text, start in zip(found, warnings, strict=True)] == warnings
