@@ -26,7 +26,7 @@ def look(store: Database, name: str) -> Doomed:
         name: of the study; or of one of its siblings, which then goes alone.
 
     Raises:
-        UsageError: there is no such study, and none is half deleted.
+        UsageError: there is no such study, and none is half deleted; or it is a sibling that a report speaks of.
     """
     with store.rdb.engine.begin() as connection:
         ids = select(tables.studies.c.study_id).where(_of(tables.studies, name))
@@ -43,6 +43,8 @@ def look(store: Database, name: str) -> Doomed:
         raise UsageError(
             f"no study {name!r} in {store.place}; {nearest(name, known) if known else 'there are no studies'}"
         )
+    if name not in noted:
+        _refuse_reported(store, name)
     return Doomed(names=tuple(sorted({*studies, *noted})), begun=tuple(sorted(noted)), rows=rows)
 
 
@@ -110,6 +112,23 @@ def _refuse_workers(store: Database, name: str) -> None:
         raise UsageError(
             f"study {name!r} is being worked on by {who}. `hpo stop {name}` asks them to leave; one that was "
             f"killed counts as gone after its lease, {max(worker.lease for worker in alive):.0f} s"
+        )
+
+
+def _refuse_reported(store: Database, name: str) -> None:
+    """A sibling holds the trainings of its study's evaluation: without them the winner's bundle could not be made."""
+    study = name.partition("/")[0]
+    reports = (
+        select(tables.evaluations.c.number)
+        .join(tables.studies, tables.studies.c.study_id == tables.evaluations.c.study_id)
+        .where(tables.studies.c.name == study, tables.evaluations.c.finished_at.is_not(None))
+    )
+    with store.rdb.engine.begin() as connection:
+        reported = name != study and connection.execute(reports).first() is not None
+    if reported:
+        raise UsageError(
+            f"study {name!r} belongs to the evaluation of study {study!r}, whose report stands on its trainings and "
+            f"could not be made again without a second look at the test part. `hpo delete {study}` removes all of it"
         )
 
 

@@ -13,7 +13,7 @@ from hpo import keeping
 from hpo.artifacts.folder import Folder
 from hpo.errors import UsageError
 from hpo.settings import Times
-from hpo.store import Claims, Store, deletion, tables
+from hpo.store import Claims, Doomed, Evaluations, Plan, Store, deletion, tables
 from hpo.store.connect import quiet_optuna
 from hpo.trial import Epoch
 from tests.support import claimed, completed, create, definition, open_store, work_off
@@ -108,6 +108,29 @@ def test_siblings_go_with_their_study(store: Store, tmp_path: Path) -> None:
     delete(store, "s", tmp_path)
     assert rows(store) == {}
     assert list(tmp_path.glob("s/**/*")) == []
+
+
+def test_a_report_keeps_its_siblings(address: str, tmp_path: Path) -> None:
+    """Once an evaluation has ended, its trainings go only with the study: the winner is made of them, and the test part
+    is not opened a second time. A deletion that an older hpo began can be finished.
+    """
+    store = open_store(address)
+    for name in ("s", "s/evaluate", "s/refit", "s2", "s2/refit"):
+        create(store, definition(name))
+    evaluations = Evaluations(store, store.study("s"))
+    begun = evaluations.begin(Plan(seeds=(1,), top=1, configurations=()))
+    assert deletion.look(store, "s/refit").names == ("s/refit",)
+    evaluations.finish(begun.number, {"test": None})
+    for name in ("s/evaluate", "s/refit"):
+        with pytest.raises(
+            UsageError, match=rf"'{name}' belongs to .* whose report stands on .* `hpo delete s` removes"
+        ):
+            deletion.look(store, name)
+    assert deletion.look(store, "s2/refit").names == ("s2/refit",)
+    deletion.begin(store, Doomed(names=("s/refit",), begun=(), rows={}))
+    delete(store, "s/refit", tmp_path)
+    delete(store, "s", tmp_path)
+    assert store.names() == ["s2", "s2/refit"]
 
 
 def test_what_was_seen_cannot_be_unseen(store: Store, tmp_path: Path) -> None:
