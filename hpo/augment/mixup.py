@@ -19,7 +19,8 @@ unfit = _rules.fits_every_study
 def augment(batch: Batch, amount: float, draw: Draw, spread: Any) -> Batch:
     """Mixes by shares drawn from Beta(`amount`, `amount`).
 
-    A window keeps its own length: where the neighbour has ended already, it stays unmixed.
+    A window keeps its own length: where the neighbour has ended already, it stays unmixed. With weights, a label counts
+    by its share times its own window's weight, so that each class keeps its weight in the loss.
     """
     import tensorflow as tf
 
@@ -32,5 +33,8 @@ def augment(batch: Batch, amount: float, draw: Draw, spread: Any) -> Batch:
         other = tf.where(tf.math.is_nan(other), own, other)
         return own_share * own + (1 - own_share) * other
 
-    weight = None if batch.weight is None else mixed(batch.weight)
-    return batch._replace(x=mixed(batch.x), y=mixed(batch.y), weight=weight)
+    if batch.weight is None:
+        return batch._replace(x=mixed(batch.x), y=mixed(batch.y))
+    weight = mixed(batch.weight)
+    y = mixed(batch.weight[:, None] * batch.y) / weight[:, None]
+    return batch._replace(x=mixed(batch.x), y=y, weight=weight)

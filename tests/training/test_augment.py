@@ -160,17 +160,27 @@ def test_mixup_mixes_windows_and_labels_alike() -> None:
     old = Batch(
         tf.constant(np.tile(flags[:, None, None], (1, 5, 2))),
         tf.constant(np.eye(8, dtype=np.float32)),
-        tf.constant(flags),
     )
     new = direct("mixup", old, 1.0)
     np.testing.assert_allclose(new.x.numpy()[:, 0, 0], new.y.numpy() @ flags, rtol=1e-5)
-    np.testing.assert_allclose(new.weight.numpy(), new.y.numpy() @ flags, rtol=1e-5)
     own = np.diag(new.y.numpy())
     assert own.min() >= 0.5
     assert len(set(own.round(5))) == 8
     assert (np.count_nonzero(new.y.numpy(), axis=1) == 2).all()
     tiny = direct("mixup", old, 1e-3)
     assert np.isfinite(tiny.x.numpy()).all()
+
+
+def test_mixup_keeps_the_weights_of_classes() -> None:
+    """In the loss each label counts by its share times its own window's weight: a rare class as much as was asked."""
+    y = np.eye(2, dtype=np.float32)[(np.arange(4000) % 20 == 0).astype(int)]
+    weight = (y @ [0.5, 10.0]).astype(np.float32)
+    plain = Batch(tf.zeros((4000, 4, 1)), tf.constant(y))
+    shares = direct("mixup", plain, 1.0).y.numpy()
+    new = direct("mixup", plain._replace(weight=tf.constant(weight)), 1.0)
+    counted = new.weight.numpy()[:, None] * new.y.numpy()
+    np.testing.assert_allclose(counted, shares * [0.5, 10.0], rtol=1e-5)
+    np.testing.assert_allclose(new.y.numpy().sum(axis=1), 1, rtol=1e-6)
 
 
 def test_only_training_steps_are_augmented(tmp_path: Any) -> None:
