@@ -4,6 +4,8 @@ A SIGKILL alone says nothing: schedulers, people and the kernel all send it. Onl
 this process lives in tells them apart (https://docs.kernel.org/admin-guide/cgroup-v2.html, ``memory.events``).
 """
 
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -40,3 +42,30 @@ def _count(file: Path) -> int | None:
         return int(pairs["oom_kill"])
     except (OSError, KeyError, ValueError):
         return None
+
+
+class OomKills:
+    """The kernel's kills of this control group, each of which explains the end of one trial. One for a worker.
+
+    Thread-safe.
+
+    Args:
+        count: the group's counter; tests pass one of their own.
+    """
+
+    def __init__(self, count: Callable[[], int | None] = oom_kills) -> None:
+        self._count = count
+        self._lock = threading.Lock()
+        self._told: set[int] = set()  # numbers of the kills that explain a trial
+
+    def so_far(self) -> int:
+        """How many there were; 0 where the system keeps no counter."""
+        return self._count() or 0
+
+    def explain(self, since: int) -> bool:
+        """Whether one that explains no other trial came after the first `since`; from now on it explains this one."""
+        with self._lock:
+            number = next((n for n in range(since, self.so_far()) if n not in self._told), None)
+            if number is not None:
+                self._told.add(number)
+            return number is not None

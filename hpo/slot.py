@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hpo.carrier import Carrier
-from hpo.cgroup import oom_kills
+from hpo.cgroup import OomKills
 from hpo.child import Child, ChildStartError, Closed, ForkServer
 from hpo.errors import HpoError, StorageError
 from hpo.gpus import roomier
@@ -60,7 +60,7 @@ class Running:
 
     Attributes:
         device: value of CUDA_VISIBLE_DEVICES for the child, or None.
-        oom_kills: see `cgroup.oom_kills`, before the child started.
+        oom_kills: so many there were before the child started.
         budget_ended: the renewal of its own lease was answered so. No clock of this process says it: the books do not
             count outages, stops and gaps without a lease.
     """
@@ -69,7 +69,7 @@ class Running:
     began: float
     heard: float
     device: str | None = None
-    oom_kills: int | None = None
+    oom_kills: int = 0
     started: bool = False
     lost: bool = False
     budget_ended: bool = False
@@ -87,7 +87,7 @@ class Slot:
         specify: makes the spec of a claimed trial that writes into a folder.
         carrier: sees to the trials' files.
         times: see `Times`.
-        wishes: shared with the supervisor and the other slots.
+        wishes, kills: shared with the supervisor and the other slots.
         device: value of CUDA_VISIBLE_DEVICES for its trials; None leaves it as it is.
         devices: those of all slots of the worker.
     """
@@ -100,6 +100,7 @@ class Slot:
         carrier: Carrier,
         times: Times,
         wishes: Wishes,
+        kills: OomKills,
         device: str | None = None,
         devices: Sequence[str | None] = (),
     ) -> None:
@@ -109,6 +110,7 @@ class Slot:
         self._carrier = carrier
         self._times = times
         self._wishes = wishes
+        self._kills = kills
         self._device = device
         self._devices = devices
         self.running: Running | None = None
@@ -145,7 +147,7 @@ class Slot:
     def _try(self, claim: Claim, device: str | None) -> tuple[Running, Child] | None:
         """Trains a claimed trial on `device`. None when there was no process, and the trial was given back."""
         now = time.monotonic()
-        running = self.running = Running(claim, began=now, heard=now, device=device, oom_kills=oom_kills())
+        running = self.running = Running(claim, began=now, heard=now, device=device, oom_kills=self._kills.so_far())
         child = self._start(running)
         if child is None:
             return None
@@ -276,7 +278,7 @@ class Slot:
         elif self._wishes.abort.is_set():
             self._carrier.settle()
             self._give_back(claim, lost=False, why=self._wishes.interruption)
-        elif child.status == -signal.SIGKILL and (oom_kills() or 0) > (running.oom_kills or 0):
+        elif child.status == -signal.SIGKILL and self._kills.explain(running.oom_kills):
             self._finish(claim, Result(cause=Cause.OUT_OF_MEMORY, detail="the kernel killed it for its memory"))
         elif not running.started:
             where = self._carrier.begin(claim, self._wishes.abort.is_set) / LOG

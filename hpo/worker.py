@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from hpo import data
 from hpo.artifacts import Artifacts
 from hpo.carrier import Carrier
+from hpo.cgroup import OomKills
 from hpo.child import ForkServer
 from hpo.errors import HpoError, StorageError, StudyFailedError
 from hpo.notify import Herald
@@ -87,6 +88,7 @@ class Supervisor:
             ) from error
         self._server = server or ForkServer(log=spool.path / "forkserver.log")
         self._carrier = Carrier(artifacts, spool, self._claims.look, self._is_sure, self._times.carry)
+        kills = OomKills()
         self._slots = [
             Slot(
                 self._claims,
@@ -95,6 +97,7 @@ class Supervisor:
                 self._carrier,
                 self._times,
                 self._wishes,
+                kills,
                 device=device,
                 devices=devices,
             )

@@ -1,13 +1,17 @@
 """Trials that take more memory than there is: ended by the kernel, for real, in a control group of their own."""
 
 import contextlib
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from hpo.cgroup import oom_kills
+from hpo.cgroup import OomKills, oom_kills
+from hpo.trial import Cause
 from tests.conftest import Require
+from tests.support import kill
 from tests.worker.bench import Bench
 
 LIMIT = 700 << 20  # bytes: enough for a supervisor and a fork server that trains nothing
@@ -43,6 +47,45 @@ def test_the_kernels_kill_is_told_from_any_other(bench: Bench, control_group: Pa
     assert supervisor.wait(60) == 0
     assert bench.status().failures == {"out of memory": 1}
     assert [(n, a) for n, a, _ in bench.starts()] == [(0, 1), (1, 1), (2, 1), (2, 2)]
+
+
+def test_a_kill_explains_one_trial(bench: Bench) -> None:
+    """The counter is the whole group's: what the kernel did to one slot's trial says nothing of another slot's end."""
+    bench.create(budget={"trials": 2})
+    bench.plan(stuck=[0, 1])
+    count = 0
+    bench.patch.setattr("hpo.worker.OomKills", lambda: OomKills(lambda: count))
+
+    def hurt() -> None:
+        nonlocal count
+        first, second = bench.wait_for_start(0), bench.wait_for_start(1)
+        count += 1  # before the signal, as the kernel does
+        kill(first)
+        while not bench.status().failures:
+            time.sleep(0.02)
+        kill(second)  # somebody else did that
+
+    threading.Thread(target=hurt, daemon=True).start()
+    assert bench.supervisor(slots=2).run() == 0
+    trials = bench.store.trials("s")
+    assert [(t.cause, t.attempt) for t in trials] == [(Cause.OUT_OF_MEMORY, 1), (Cause.COMPLETED, 2)]
+
+
+def test_kills_are_dealt_out_one_by_one() -> None:
+    """A trial is explained by a kill since it began that explains no other one, whatever the order."""
+    count: int | None = 3
+    kills = OomKills(lambda: count)
+    old = kills.so_far()
+    assert not kills.explain(old)
+    count = 4
+    young = kills.so_far()  # its trial began after the first kill
+    assert not kills.explain(young)
+    count = 5
+    assert kills.explain(young)
+    assert kills.explain(old)
+    assert not kills.explain(old)
+    count = None
+    assert not OomKills(lambda: count).explain(0)
 
 
 def test_the_counter_is_found_in_either_version(tmp_path: Path) -> None:
