@@ -64,9 +64,9 @@ class Prediction:
         self.windows = 0
         self.right: int | None = None
         """Windows whose label is the likeliest class; None where the file has no labels."""
-        expected = Expected(self.manifest.timesteps, self.manifest.channels, self.manifest.padded)
-        self._batches = read(path, expected, layout=layout, batch=min(batch, at_once(bundle)), labels=labels)
         self._names = Names(self.manifest.classes)
+        expected = Expected(self.manifest.timesteps, self.manifest.channels, self.manifest.padded, self._names)
+        self._batches = read(path, expected, layout=layout, batch=min(batch, at_once(bundle)), labels=labels)
         self._path, self._say = path, say
         self._server = serve(bundle)
 

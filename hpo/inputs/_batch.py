@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpo.errors import DataError
+from hpo.labels import Names
 
 
 @dataclass(frozen=True)
@@ -18,15 +19,21 @@ class Expected:
         timesteps: of a window, or of the longest one.
         channels: names, in the order of the last axis.
         padded: windows may be shorter: at their end, steps are NaN in all channels.
+        names: of the classes; None means that any text may be a label.
     """
 
     timesteps: int
     channels: tuple[str, ...]
     padded: bool = False
+    names: Names | None = None
 
     def fits(self, steps: int) -> bool:
         """Whether a window may have so many time steps."""
         return steps == self.timesteps or (self.padded and 0 < steps < self.timesteps)
+
+    def knows(self, label: str) -> bool:
+        """Whether it may be a label."""
+        return self.names is None or self.names.find(label) is not None
 
     @property
     def length(self) -> str:

@@ -1,6 +1,7 @@
 """Windows out of text: lines of the UCR archive, and .csv with one line for each time step or for each window."""
 
 import csv
+import logging
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ import numpy as np
 
 from hpo.errors import DataError
 from hpo.inputs._batch import Batch, Expected, finite
+
+log = logging.getLogger(__name__)
 
 WINDOW, STEP, LABEL = "id", "step", "label"
 """Columns of a .csv that are no values."""
@@ -36,20 +39,48 @@ def batches(path: Path, expected: Expected, layout: str, batch: int, labels: boo
 def _lines(path: Path, file: TextIO, expected: Expected, labels: bool) -> Iterator[_Window]:
     """One window of one channel a line, its values between white space; a label may come first."""
     _one_channel(path, expected)
-    labelled: bool | None = None
+    labelled = _labelled(path, file, expected) if labels and expected.padded else None
     for number, line in enumerate(file, 1):
         words = line.split()
         if not words:
             continue
         where = f"{path}: line {number}"
         if labelled is None:  # the first line tells for all
-            labelled = labels and (expected.padded or len(words) == expected.timesteps + 1)
+            labelled = labels and not expected.padded and len(words) == expected.timesteps + 1
         values = words[1:] if labelled else words
         if not expected.fits(len(values)):
             first = "a label and then " if labelled else ""
             raise DataError(f"{where} has {len(words)} values; expected {first}{expected.length} time steps")
         label = words[0] if labelled else None
         yield _Window(str(number - 1), [[_number(word, where)] for word in values], label, where)
+
+
+def _labelled(path: Path, file: TextIO, expected: Expected) -> bool:
+    """Whether lines of different length begin with labels; says so, as nothing in them does.
+
+    Raises:
+        DataError: some begin with a class, and others do not.
+    """
+    first: dict[bool, tuple[int, str]] = {}  # by whether it may be a label
+    for number, line in enumerate(file, 1):
+        words = line.split()
+        if len(words) > expected.timesteps:  # one more than a window has: no doubt
+            file.seek(0)
+            return True
+        if words:
+            first.setdefault(len(words) > 1 and expected.knows(words[0]), (number, words[0]))
+    file.seek(0)
+    if len(first) > 1:
+        (one, label), (other, value) = first[True], first[False]
+        raise DataError(
+            f"{path}: line {one} begins with {label[:40]!r}, which may be its label, and line {other} with "
+            f"{value[:40]!r}, which cannot be one: no class is called so, or nothing follows. Correct it, or say "
+            "with --no-labels that there are no labels"
+        )
+    labelled = True in first
+    what = "a label, as each is a class (--no-labels: a value)" if labelled else "a value, as none is a class"
+    log.info("%s: what lines begin with is read as %s", path, what)
+    return labelled
 
 
 def _wide(path: Path, file: TextIO, expected: Expected, labels: bool) -> Iterator[_Window]:
@@ -71,16 +102,22 @@ def _wide(path: Path, file: TextIO, expected: Expected, labels: bool) -> Iterato
 
 
 def _long(path: Path, file: TextIO, expected: Expected, labels: bool) -> Iterator[_Window]:
-    """A header, then one time step a line: its window's id, one column for each channel, perhaps step and label."""
+    """A header, then one time step a line: its window's id, one column for each channel, perhaps step and label.
+
+    A channel that is called step or label is what that column holds.
+    """
     rows, columns = _header(path, file)
-    needed = {WINDOW, *expected.channels}
+    channels = [name.strip() for name in expected.channels]
+    if WINDOW in channels:
+        raise DataError(f"{path}: a channel is called {WINDOW!r}, as the column that tells windows apart; use .npz")
+    needed = {WINDOW, *channels}
     missing, unknown = needed - set(columns), set(columns) - needed - {STEP, LABEL}
     if missing or unknown:
         problems = [f"no column {name!r}" for name in sorted(missing)] + [f"{name!r}" for name in sorted(unknown)]
         hint = ". Try --layout wide" if len(expected.channels) == 1 else ""
         raise DataError(
             f"{path}: {', '.join(problems)}; expected {WINDOW!r}, one column for each channel "
-            f"({', '.join(expected.channels)}), and perhaps {STEP!r} and {LABEL!r}{hint}"
+            f"({', '.join(channels)}), and perhaps {STEP!r} and {LABEL!r}{hint}"
         )
     seen: set[str] = set()
     for name, steps in groupby(rows, key=lambda row: row[1][columns.index(WINDOW)]):
@@ -96,23 +133,24 @@ def _collect(
 ) -> _Window:
     """The window whose time steps these rows are."""
     points: list[list[float]] = []
+    channels = [name.strip() for name in expected.channels]
     label, before, where = None, -math.inf, str(path)
     for line, row in rows:
         named = dict(zip(columns, row, strict=True))
         here = f"{path}: line {line}"
         where = where if points else here
-        if STEP in named:
+        if STEP in named and STEP not in channels:
             step = _number(named[STEP], here, STEP)
             if not step > before:
                 raise DataError(f"{here}: step {step:g} comes after {before:g} in window {name!r}; they must rise")
             before = step
-        if labels and LABEL in named:
+        if labels and LABEL in named and LABEL not in channels:
             if points and named[LABEL] != label:
                 raise DataError(f"{here}: window {name!r} has the labels {label!r} and {named[LABEL]!r}")
             label = named[LABEL]
         if len(points) == expected.timesteps:
             raise DataError(f"{here}: window {name!r} has more time steps than {expected.timesteps}")
-        points.append([_number(named[channel], here, channel) for channel in expected.channels])
+        points.append([_number(named[channel], here, channel) for channel in channels])
     if not expected.fits(len(points)):
         raise DataError(f"{where}: window {name!r} has {len(points)} time steps; expected {expected.length}")
     return _Window(name, points, label, where)

@@ -11,6 +11,7 @@ import pytest
 
 from hpo.errors import DataError, HpoError, UsageError
 from hpo.inputs import LAYOUTS, Expected, read
+from hpo.labels import Names
 
 TWO = Expected(4, ("x", "y"))
 ONE = Expected(4, ("x",))
@@ -112,6 +113,56 @@ def test_windows_of_different_length(tmp_path: Path) -> None:
     _, x, labels = collect(tmp_path / "w.txt", Expected(4, ("x",), padded=True))
     np.testing.assert_array_equal(x[:, :, 0], [[0, 1, 2, NAN], [5, NAN, NAN, NAN]])
     assert labels == ["1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("content", "labels", "first"),
+    [
+        ("1 2 3\nb 5\n", ["1", "b"], [2, 3, NAN, NAN]),
+        ("2 2 3\n2.5 5\n", [], [2, 2, 3, NAN]),
+        ("0.5 1 2 3 4\nb 5\n", ["0.5", "b"], [1, 2, 3, 4]),  # one more than a window has
+        ("1 2 3\n2 5\n", "line 1 begins with '1', which may be its label, and line 2 with '2', which cannot", []),
+        ("1 2 3\n\n1\n", "and line 3 with '1', which cannot be one", []),
+    ],
+)
+def test_labels_of_lines_of_different_length(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, content: str, labels: list[str] | str, first: list[float]
+) -> None:
+    """What lines begin with is a label if it is a class in all of them, a value if in none, and refused otherwise."""
+    caplog.set_level("INFO")
+    path = tmp_path / "w.txt"
+    path.write_text(f"\ufeff{content}", encoding="utf-8")
+    expected = Expected(4, ("x",), padded=True, names=Names(["1", "b"]))
+    if isinstance(labels, str):
+        with pytest.raises(DataError, match=labels):
+            collect(path, expected)
+        assert len(collect(path, expected, labels=False)[0]) == 2
+        return
+    _, x, found = collect(path, expected)
+    assert found == labels
+    np.testing.assert_array_equal(x[0, :, 0], first)
+    assert ("is read as a label" in caplog.text) == (labels == ["1", "b"])
+    assert ("is read as a value" in caplog.text) == (labels == [])
+
+
+@pytest.mark.parametrize(
+    ("channels", "content", "labels"),
+    [
+        (("x ", " y"), "id,step, y ,x\na,1,5,1\na,2,6,2\n", []),
+        (("step", "y"), "id,step,y,label\na,2,5,k\na,1,6,k\n", ["k"]),  # need not rise
+        (("label", "y"), "id,step,y,label\na,0,5,1\na,1,6,2\n", []),
+    ],
+)
+def test_channels_are_found_whatever_they_are_called(
+    tmp_path: Path, channels: tuple[str, ...], content: str, labels: list[str]
+) -> None:
+    """White space around a name does not count, and a channel called as another column is that column."""
+    (tmp_path / "w.csv").write_text(content)
+    _, x, found = collect(tmp_path / "w.csv", Expected(2, channels))
+    np.testing.assert_array_equal(x, [[[2, 5], [1, 6]]] if "step" in channels else [[[1, 5], [2, 6]]])
+    assert found == labels
+    with pytest.raises(DataError, match=r"w\.csv: a channel is called 'id', as the column that .*; use \.npz"):
+        collect(tmp_path / "w.csv", Expected(2, ("id", "y")))
 
 
 def npz(**arrays: object) -> Callable[[Path], None]:
