@@ -211,7 +211,13 @@ def stop(name: str, storage: str) -> None:
 
     with Store(storage) as store:
         store.request_stop(name)
-    log.info("study %s: its workers finish what runs and leave", name)
+        found = store.status(name)
+    if any(worker.alive for worker in found.workers):
+        log.info("study %s: its workers finish what runs and leave", name)
+    elif found.state == "ended":
+        log.info("study %s has ended, and nobody works on it", name)
+    else:
+        log.info("study %s: nobody works on it; workers that come leave at once, until `hpo launch`", name)
 
 
 @main.command(epilog=example("hpo rerun quickstart 3"))
@@ -234,7 +240,6 @@ def rerun(name: str, number: int, output: Path | None, storage: str, cache: Path
     with Store(storage, read_only=True) as store, place(output) as folder:
         record = store.study(name)
         epochs = record.definition.train.max_epochs * record.folds
-        log.info("training trial %d of study %s again ...", number, name)
         with training(console(err=True), f"trial {number}", epochs) as heard:
             found = train_again(store, name, number, cache=cache, folder=folder, heard=heard)
     if as_json:

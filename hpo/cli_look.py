@@ -114,10 +114,10 @@ def logs(name: str, number: int, storage: str, artifacts: "Artifacts", cache: Pa
 
     with Store(storage, read_only=True) as store:
         trial = store.trial(name, number)
+    which = f"trial {number} of study {name!r}"
+    if trial.artifacts is None:
+        raise UsageError(f"{which} has no log: it has not started yet")
     file = Copies(artifacts, cache).folder(trial.artifacts, {"log.txt"}) / "log.txt"
-    if trial.artifacts is None or not file.exists():
-        raise UsageError(
-            f"trial {number} of study {name!r} has no log at {file}: it has not started, ran elsewhere, "
-            "or its files are still on their way"
-        )
+    if not file.exists():
+        raise UsageError(f"{which} has no log at {file}: it ran elsewhere, or its files are still on their way")
     click.echo(file.read_text(errors="replace"), nl=False)

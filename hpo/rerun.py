@@ -1,5 +1,6 @@
 """Trains a trial again from its record and judges whether its score came back. Writes nothing to the database."""
 
+import logging
 import statistics
 import tempfile
 from collections.abc import Callable, Iterator
@@ -14,6 +15,8 @@ from hpo.specify import recorded, specify
 from hpo.store import Claim, Store, StudyRecord, TrialRecord
 from hpo.trial import Cause, Epoch, Result
 from hpo.verdict import CUT_SHORT, FEWEST_SEEDS, Difference, Rerun, Spread, judge
+
+log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -71,6 +74,7 @@ def train_again(
     parts = data.parts(record.data.split_sha256, cache.resolve())
     changed, said = _source(record, cache)
     spec = specify(record, claim, parts, folder.resolve())
+    log.info("training trial %d of study %s again ...", trial.number, name)
     heard_epochs: list[Epoch] = []
 
     def hear(epoch: Epoch) -> Cause | None:
