@@ -140,7 +140,7 @@ def make_dataset(raw: Raw, missing: Missing | None = None) -> Dataset:
     problems += _length_problems(steps)
     if missing is not None:
         samples = {part: _filled(part, x, steps[part], missing, problems, notes) for part, x in samples.items()}
-    problems += [p for part, x in samples.items() for p in _not_finite(part, x, steps[part])]
+    problems += [p for part, x in samples.items() for p in _not_finite(part, x, steps[part], missing)]
 
     texts = {part: as_texts(found.labels) for part, found in parts.items()}
     groups = numbered({p: found.groups for p, found in parts.items() if found.groups is not None}, problems, notes)
@@ -218,18 +218,26 @@ def _length_problems(steps: Mapping[str, IntArray]) -> list[str]:
     return problems
 
 
-def _not_finite(part: str, x: FloatArray, steps: IntArray) -> list[str]:
-    bad = ~np.isfinite(x)
-    if not bad.any():
-        return []
-    bad &= (np.arange(x.shape[1]) < steps[:, None])[:, :, None]
+def _not_finite(part: str, x: FloatArray, steps: IntArray, missing: Missing | None) -> list[str]:
+    """A sentence on missing values, unless they were to be filled, and one on infinite ones, which nothing fills."""
+    problems = []
+    if missing is None and np.isnan(x).any():
+        gaps = np.isnan(x) & (np.arange(x.shape[1]) < steps[:, None])[:, :, None]
+        advice = 'repair or remove these samples, or say in [data] how to fill them: missing = "interpolate" or "zero"'
+        problems += _counted(part, gaps, "missing values (NaN)", advice)
+    large = f"infinite values, or beyond {np.finfo(np.float32).max:.1e}, the largest of float32,"
+    advice = "repair or remove these samples, or give smaller units (`missing` fills NaN alone)"
+    return problems + _counted(part, np.isinf(x), large, advice)
+
+
+def _counted(part: str, bad: NDArray[np.bool_], what: str, advice: str) -> list[str]:
+    """How many values (n, timesteps, channels) are bad, and the first of them; nothing where none is."""
     if not bad.any():
         return []
     row, step, channel = (int(i) for i in np.unravel_index(int(bad.argmax()), bad.shape))
     return [
-        f"{part} part: {int(bad.sum())} NaN or infinite values in {int(bad.any(axis=(1, 2)).sum())} of {len(x)} "
-        f"samples, the first at row {row}, time step {step}, channel {channel} (counted from 0); "
-        'repair or remove these samples, or say in [data] how to fill them: missing = "interpolate" or "zero"'
+        f"{part} part: {int(bad.sum())} {what} in {int(bad.any(axis=(1, 2)).sum())} of {len(bad)} samples, the first "
+        f"at row {row}, time step {step}, channel {channel} (counted from 0); {advice}"
     ]
 
 

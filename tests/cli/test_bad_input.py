@@ -210,9 +210,12 @@ ROWS: dict[str, Row] = {
         HAR,
         damaged(har.cut_rows, har.cut_labels),
     ),
-    "NaN": Row(DATA, "train part: 1 NaN or infinite values in 1 of 12 samples", UCR, pair(r" -?\d\S*", " NaN")),
+    "NaN": Row(DATA, r"train part: 1 missing values \(NaN\) in 1 of 12 samples", UCR, pair(r" -?\d\S*", " NaN")),
     "infinity": Row(
-        DATA, "test part: 1 NaN or infinite values in 1 of 6 samples", UCR, pair(r" -?\d\S*", " inf", "TEST")
+        DATA,
+        r"test part: 1 infinite values, or beyond 3\.4e\+38, the largest of float32, in 1 of 6 samples",
+        UCR,
+        pair(r" -?\d\S*", " inf", "TEST"),
     ),
     "ragged rows": Row(DATA, r"Tiny_TRAIN\.txt: ragged rows: line 1 has 8 values", UCR, pair(r" \S+\n", "\n")),
     "one class only": Row(DATA, r"train part: one class only \(1\)", UCR, one_class),

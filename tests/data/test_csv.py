@@ -228,7 +228,7 @@ def test_other_ways_to_write_it(tmp_path: Path) -> None:
         ([",0,1,2,b,a", "r,1,1,2,b,a"], {}, "1 rows have no series"),
         (ROWS, {"part": "what", "label": "who", "group": None}, "the column of parts holds 'rest'; accepted: train"),
         (ROWS, {"length": 11}, "no sample is left of 30 rows"),
-        (["r,0,1e39,2,b,a", "q,0,1,2,b,c"], {}, "1 NaN or infinite values"),
+        (["r,0,1e39,2,b,a", "q,0,1,2,b,c"], {}, "1 infinite values, or beyond"),
         (["r,0,1,2,b,a", "q,0,1,2,b,a"], {}, "one class only"),
         (ROWS, {"test_path": "nowhere.csv"}, r"nowhere\.csv"),
     ],

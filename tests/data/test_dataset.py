@@ -94,7 +94,7 @@ def test_all_faults_at_once() -> None:
     """Several faults of one data set come in one message."""
     x = np.zeros((4, 3, 2))
     x[2, 1, 0] = np.nan
-    with pytest.raises(DataError, match=r"1 NaN.*row 2, time step 1, channel 0.*one class only"):
+    with pytest.raises(DataError, match=r"1 missing.*row 2, time step 1, channel 0.*one class only"):
         tiny(x=x, labels=[1, 1, 1, 1])
 
 

@@ -41,15 +41,18 @@ def test_gaps_are_filled(missing: Missing, filled: Any) -> None:
 
 def test_gaps_are_refused_by_default() -> None:
     """Without a word in the study file, a gap is refused, and the message names the words."""
-    with pytest.raises(DataError, match=r'6 NaN or infinite values in 1 of 2 .*missing = "interpolate" or "zero"'):
+    with pytest.raises(DataError, match=r'6 missing values \(NaN\) in 1 of 2 .*missing = "interpolate" or "zero"'):
         one(GAPS, None)
 
 
 def test_a_channel_without_values() -> None:
     """There is nothing to interpolate where a sample has no value in a channel; zero fills it."""
     empty = [[NAN, 1], [NAN, 2], [NAN, 3]]
-    with pytest.raises(DataError, match="1 times a sample has a channel without any value, first sample 0, channel 0"):
+    with pytest.raises(
+        DataError, match="1 times a sample has a channel without any value, first sample 0, channel 0"
+    ) as e:
         one(empty, "interpolate")
+    assert "NaN" not in str(e.value)  # what cannot be filled is said once
     assert one(empty, "zero").train.x[0, :, 0].tolist() == [0, 0, 0]
 
 
@@ -60,8 +63,22 @@ def test_padding_and_infinity_stay_what_they_are(missing: Missing) -> None:
     assert data.padded
     assert np.isnan(data.train.x[0, 3]).all()
     assert np.isfinite(data.train.x[0, :3]).all()
-    with pytest.raises(DataError, match="1 NaN or infinite values"):
+    with pytest.raises(DataError) as refused:
         one([[1, 2], [np.inf, 3], [NAN, 4]], missing)
+    assert "1 infinite values, or beyond 3.4e+38, the largest of float32, in 1 of 2 samples" in str(refused.value)
+    assert 'missing = "' not in str(refused.value)
+
+
+def test_missing_and_infinite_values_are_told_apart() -> None:
+    """Each is counted for itself, where it is first, with the advice that helps; so is what float32 cannot hold."""
+    with pytest.raises(DataError) as refused:
+        one([[1, NAN], [2, NAN], [1e39, 3]], None)
+    missing, infinite = str(refused.value).split("; train part: ")
+    assert "2 missing values (NaN) in 1 of 2 samples, the first at row 0, time step 0, channel 1" in missing
+    assert 'missing = "interpolate" or "zero"' in missing
+    assert infinite.startswith("1 infinite values, or beyond 3.4e+38, the largest of float32, in 1 of 2 samples, the")
+    assert "row 0, time step 2, channel 0" in infinite
+    assert "interpolate" not in infinite
 
 
 @given(st.lists(st.lists(st.sampled_from([NAN, 0.0, 1.5, -2.0]), min_size=5, max_size=5), min_size=1, max_size=4))
@@ -85,7 +102,7 @@ def test_sources_take_it(tmp_path: Path) -> None:
     file = pair.with_name("Tiny_TRAIN.txt")
     words = file.read_text().split(" ")
     file.write_text(" ".join(["NaN" if i == 3 else word for i, word in enumerate(words)]))
-    with pytest.raises(DataError, match="1 NaN or infinite"):
+    with pytest.raises(DataError, match=r"1 missing values \(NaN\)"):
         read(ucr.Options(path=str(pair)))
     data = read(ucr.Options(path=str(pair), missing="interpolate"))
     assert data.train.x[0, 2, 0] == pytest.approx(data.train.x[0, [1, 3], 0].mean())

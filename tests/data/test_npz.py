@@ -107,7 +107,7 @@ def test_samples_that_end_early(tmp_path: Path) -> None:
         ({"y": np.array(["a", "b", "a", "b"], dtype=object)}, r"array 'y' cannot be read .*dtype=str"),
         ({"y": Y[:3]}, r"4 samples but labels of shape \(3,\)"),
         ({"groups": Y[:3]}, r"4 samples but groups of shape \(3,\)"),
-        ({"X": np.where(X == 3, np.nan, X)}, "1 NaN or infinite values in 1 of 4 samples"),
+        ({"X": np.where(X == 3, np.nan, X)}, r"1 missing values \(NaN\) in 1 of 4 samples"),
         ({"X": X + 1j}, "X holds no numbers but complex128"),
     ],
 )
