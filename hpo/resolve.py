@@ -120,7 +120,10 @@ def _narrowed(entry: Entry, default: Domain) -> tuple[Domain, list[str]]:
             mistake = _unfit(entry.value, default)
             if mistake:
                 return default, [f": {mistake}"]
-            return Fixed.model_validate(common | {"default": _typed(entry.value, default)}), []
+            value = _typed(entry.value, default)
+            if entry.when is not None:  # elsewhere it stays at the published default, which is another value
+                return Choice.model_validate(common | {"values": (value,)}), []
+            return Fixed.model_validate(common | {"default": value}), []
         case Choices():
             mistakes = [f": {m}" for value in entry.choices if (m := _unfit(value, default))]
             if mistakes:
@@ -224,9 +227,10 @@ def _conditions(user: Mapping[str, Entry], space: Space, wrong: Container[str], 
             if parent not in space:
                 problems.append(f"{key}: no such hyperparameter; {nearest(parent, space)}")
                 continue
-            impossible = [shown(v) for v in values if not holds(space[parent], v)]
+            domain = space[parent]
+            impossible = [shown(v) for v in values if not (holds(domain, v) or same(v, domain.default))]
             if impossible and parent not in wrong:
-                problems.append(f"{key}: got {', '.join(impossible)}; {parent} is {words(space[parent])}")
+                problems.append(f"{key}: got {', '.join(impossible)}; {parent} is {words(domain)}")
     try:
         order(space)
     except ValueError as error:

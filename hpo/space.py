@@ -19,7 +19,8 @@ class _Domain(BaseModel):
     """What all domains share.
 
     Attributes:
-        default: the published default, or the value nearest to it that the domain holds.
+        default: the published default, or the value nearest to it that the domain holds. Where a study file gives a
+            single value and a condition, the published one in any case.
         when: parent name -> the values for which this hyperparameter counts; None means always. While it
             does not count, it keeps `default`.
         at_least, at_most: hard limits of the hyperparameter itself, which no study file may pass; None means none.
@@ -170,7 +171,11 @@ def counts(domain: Domain, params: Mapping[str, Scalar]) -> bool:
 
 def defaults(space: Space) -> Params:
     """The published default of every hyperparameter, as far as the space holds it."""
-    return {name: clip(space[name], space[name].default) for name in order(space)}
+    params: Params = {}
+    for name in order(space):
+        domain = space[name]
+        params[name] = clip(domain, domain.default) if counts(domain, params) else domain.default
+    return params
 
 
 def sample(space: Space, rng: np.random.Generator) -> Params:

@@ -83,7 +83,9 @@ def test_what_is_accepted_can_be_sampled_within_the_limits(raw: dict[str, Any], 
             assert published.allowed is None or value in published.allowed
             assert published.at_least is None or float(value) >= published.at_least
             assert published.at_most is None or float(value) <= published.at_most
-            assert same(clip(domain, domain.default), domain.default)
+            entry = raw.get(name)
+            elsewhere = isinstance(entry, dict) and "value" in entry
+            assert elsewhere or same(clip(domain, domain.default), domain.default)
 
 
 def test_without_entries_the_default_space_stays() -> None:
@@ -114,7 +116,7 @@ def test_without_entries_the_default_space_stays() -> None:
         ("recurrent_dropout", {"low": 0.1, "high": 0.3},
          Float(low=0.1, high=0.3, default=0.2, when={"cell": ("lstm",)}, at_least=0.0)),
         ("recurrent_dropout", {"value": 0.1, "when": {"shuffle": False}},
-         Fixed(default=0.1, when={"shuffle": (False,)}, at_least=0.0)),
+         Choice(values=(0.1,), default=0.2, when={"shuffle": (False,)}, at_least=0.0)),
         ("units", {"choices": [4], "when": {"dropout": 0.5, "filters": [16, 17], "ratio": 4}},
          Choice(values=(4,), default=4, when={"dropout": (0.5,), "filters": (16, 17), "ratio": (4,)}, at_least=1)),
     ],
@@ -177,6 +179,16 @@ def test_an_inherited_log_scale_needs_a_positive_low() -> None:
     assert (
         resolve(_entry({"decay": {"low": 0, "high": 0.1, "log": False}}), {}, space, where="x")["decay"].default == 1e-4
     )
+
+
+def test_a_value_with_a_condition_holds_where_the_condition_does() -> None:
+    """Elsewhere the hyperparameter has its published default: in what is drawn, and in the first trial."""
+    space = _resolve({"units": {"value": 32, "when": {"cell": "lstm"}}, "dropout": {"value": 0, "when": {"units": 8}}})
+    rng = np.random.default_rng(0)
+    found = {(p["cell"], p["units"], p["dropout"]) for p in (sample(space, rng) for _ in range(50))}
+    assert found == {("lstm", 32, 0.5), ("gru", 8, 0.0)}
+    assert (defaults(space)["units"], defaults(space)["dropout"]) == (32, 0.5)
+    assert defaults(_resolve({"units": {"value": 32, "when": {"cell": "gru"}}}))["units"] == 8
 
 
 def test_a_condition_that_the_file_rules_out_is_no_mistake() -> None:
