@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from hpo import models, samplers
+from hpo import models, samplers, versions
 from hpo.errors import UsageError
 from hpo.knowledge.found import FREE, Knowledge
 from hpo.prepare import Prepared
@@ -47,21 +47,25 @@ def _from_store(store: Store, name: str, prepared: Prepared) -> Knowledge:
 def from_study(old: StudyRecord, trials: Sequence[TrialRecord], prepared: Prepared) -> Knowledge:
     """The trials of another study: to learn from where their scores compare, else its best settings as starts.
 
+    A sampler that learns from no other trials gets the latter, too.
+
     Raises:
         UsageError: not one of them can be used; the message says why.
     """
-    reasons = incomparable(old, prepared)
-    found = _starts(old, trials, prepared.spaces) if reasons else _priors(old, trials, prepared)
+    reasons, sampler = incomparable(old, prepared), prepared.definition.search.sampler
+    whys = [f"its scores do not compare ({'; '.join(reasons)})"] if reasons else []
+    whys += [] if samplers.learns(sampler) else [f"the sampler {sampler!r} learns from no other trials"]
+    found = _starts(old, trials, prepared.spaces) if whys else _priors(old, trials, prepared)
     if not found.starts and not found.priors:
         raise UsageError("\n".join((f"study {old.name!r} has nothing for {prepared.definition.name!r}", *found.lines)))
-    if not reasons:
+    if not whys:
         return found
-    head = f"study {old.name}: its scores do not compare ({'; '.join(reasons)}), but its best settings can be tried"
+    head = f"study {old.name}: {', and '.join(whys)}, but its best settings can be tried"
     return Knowledge(starts=found.starts, lines=(head, *found.lines))
 
 
 def incomparable(old: StudyRecord, prepared: Prepared) -> list[str]:
-    """Why scores of the other study say nothing to this one's sampler; empty if they do."""
+    """Why scores of the other study say nothing about this one; empty if they do."""
     definition = prepared.definition
     reasons: list[str] = []
     for what, one, other in (
@@ -77,9 +81,8 @@ def incomparable(old: StudyRecord, prepared: Prepared) -> list[str]:
         for key in here
         if key not in FREE and there.get(key) != here[key]
     ]
-    if not samplers.learns(definition.search.sampler):
-        reasons.append(f"the sampler {definition.search.sampler!r} learns from no other trials")
-    return reasons
+    differ = versions.differences(old.versions, versions.installed(prepared.spaces))
+    return reasons + [f"created with {what}" for what in differ]
 
 
 def _starts(old: StudyRecord, trials: Sequence[TrialRecord], spaces: Spaces) -> Knowledge:

@@ -15,6 +15,7 @@ from hpo.search import FAMILY
 from hpo.settings import Times
 from hpo.store import Claims, Store
 from hpo.trial import Cause, Result
+from hpo.versions import installed
 from tests.cli.run import TINY, Run, call
 from tests.data.files import write_pair
 from tests.study.files import REMOVE, changed, write
@@ -145,7 +146,6 @@ def test_old_trials_that_do_not_fit() -> None:
         ({"train__metric": "loss"}, "train.metric: accuracy there, loss here"),
         ({"train__metric": ["accuracy", "loss"]}, r"train.metric: accuracy there, \['accuracy', 'loss'\] here"),
         ({"split__seed": 1}, r"other split: SHA-256 \w{12} there, \w{12} here"),
-        ({"search__sampler": "random"}, "the sampler 'random' learns from no other trials"),
     ],
 )
 def test_scores_that_do_not_compare(changes: dict[str, object], reason: str) -> None:
@@ -155,6 +155,34 @@ def test_scores_that_do_not_compare(changes: dict[str, object], reason: str) -> 
     assert re.search(rf"study old: its scores do not compare \({reason}\), but its best settings can be tried", said)
     assert re.search("to be tried here, once: trials 0, 1, 2", said)
     assert call("status", "new", "--storage", URL).code == 2  # a dry run creates nothing
+
+
+def test_samplers_that_learn_from_no_other_trials() -> None:
+    """They get the best settings too; nothing is said against scores that do compare."""
+    old()
+    start = "study old: the sampler 'random' learns from no other trials, but its best settings can be tried"
+    assert start in dry(study("new", search__sampler="random"), "--from", "old")
+    both = (
+        r"study old: its scores do not compare \(train.max_epochs: .* here\), and the sampler 'random' learns from no"
+    )
+    assert re.search(both, dry(study("new", search__sampler="random", train__max_epochs=3), "--from", "old"))
+
+
+def test_other_versions() -> None:
+    """Scores of another family's source, or of another minor version of what trains, do not compare."""
+    old()
+    prepared, trials = prepare(study("new"), Path(".hpo/cache")), store().trials("old")
+    now = installed(["lstm"])
+    for changes, reason in (
+        ({}, ""),
+        ({"keras": "2.0.0"}, rf"created with keras 2\.0\.0, here {now['keras']}"),
+        ({"family lstm": "deadbeef"}, rf"created with source of family lstm deadbeef, here {now['family lstm'][:12]}"),
+        ({"family fcn": "deadbeef"}, ""),  # which the new study has not
+    ):
+        before = store().study("old").model_copy(update={"versions": now | changes})
+        found = from_study(before, trials, prepared)
+        assert (len(found.priors), len(found.starts)) == ((0, 3) if reason else (3, 0))
+        assert re.search(reason and rf"scores do not compare \({reason}\), but", found.lines[0])
 
 
 def test_other_data() -> None:
