@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from hpo.console import deliver, emit, example, json_option, log, option
+from hpo.console import deliver, emit, example, is_typed, json_option, log, option
 from hpo.errors import UsageError
 from hpo.formats import to_json
 
@@ -44,6 +44,8 @@ def predict(
     form = output.suffix.lower() if output else ".json" if as_json else ".csv"
     if form not in _OUTPUTS:
         raise UsageError(f"cannot write {output}: accepted endings: {', '.join(_OUTPUTS)}")
+    if output and form != ".json" and is_typed("as_json"):
+        raise UsageError(f"--json does not go with {output}: leave it out, or let the file end in .json")
     prediction = Prediction(
         open_bundle(bundle), file, layout=layout, labels=labels, batch=batch,
         say=lambda done: log.info("%s windows ...", f"{done:,}"),

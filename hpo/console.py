@@ -263,6 +263,11 @@ def console(*, err: bool = False) -> Any:
     return console
 
 
+def is_typed(parameter: str) -> bool:
+    """Whether a parameter of this command stands on the command line; a variable may speak to many commands."""
+    return click.get_current_context().get_parameter_source(parameter) is ParameterSource.COMMANDLINE
+
+
 def emit(value: Any) -> None:
     """Prints JSON to stdout."""
     click.echo(to_json(value))

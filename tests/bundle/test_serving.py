@@ -147,6 +147,7 @@ def test_mistakes_in_the_command(windows: Path) -> None:
     """Exit code 2 and what is accepted; 3 for files that are not there or not right."""
     for args, code, message in (
         ([GOLDEN, windows, "-o", "out.xlsx"], 2, "accepted endings: .csv, .json, .npz"),
+        ([GOLDEN, windows, "-o", windows / "out.csv", "--json"], 2, "--json does not go with"),
         ([GOLDEN, windows, "--layout", "long"], 2, "does not go with .npz; accepted: channels-last, channels-first"),
         ([GOLDEN, windows.with_name("w.parquet")], 2, "'.parquet' is not known; accepted: .npz, .csv, .txt, .tsv"),
         ([GOLDEN, windows, "-o", windows / "out.csv"], 2, "cannot write"),
@@ -158,6 +159,14 @@ def test_mistakes_in_the_command(windows: Path) -> None:
         assert run.code == code, run.err
         assert message in run.err
         assert run.out == ""
+
+
+def test_json_for_all_commands(monkeypatch: pytest.MonkeyPatch, windows: Path) -> None:
+    """`HPO_JSON` says how results are printed, and takes no file its form."""
+    monkeypatch.setenv("HPO_JSON", "1")
+    run = call("predict", GOLDEN, windows, "-o", windows.with_name("out.csv"))
+    assert (run.code, run.out) == (0, "")
+    assert windows.with_name("out.csv").read_text().startswith("id,class")
 
 
 def test_verify(tmp_path: Path) -> None:
