@@ -229,8 +229,15 @@ def _conditions(user: Mapping[str, Entry], space: Space, wrong: Container[str], 
                 continue
             domain = space[parent]
             impossible = [shown(v) for v in values if not (holds(domain, v) or same(v, domain.default))]
-            if impossible and parent not in wrong:
+            if parent in wrong:
+                continue
+            if impossible:
                 problems.append(f"{key}: got {', '.join(impossible)}; {parent} is {words(domain)}")
+            elif isinstance(domain, Float) and domain.low < domain.high:
+                problems.append(
+                    f"{key}: {parent} is any decimal number {words(domain)}, and hardly any trial has exactly what "
+                    f"the condition asks for; list the choices of {parent}"
+                )
     try:
         order(space)
     except ValueError as error:

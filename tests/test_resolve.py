@@ -117,8 +117,8 @@ def test_without_entries_the_default_space_stays() -> None:
          Float(low=0.1, high=0.3, default=0.2, when={"cell": ("lstm",)}, at_least=0.0)),
         ("recurrent_dropout", {"value": 0.1, "when": {"shuffle": False}},
          Choice(values=(0.1,), default=0.2, when={"shuffle": (False,)}, at_least=0.0)),
-        ("units", {"choices": [4], "when": {"dropout": 0.5, "filters": [16, 17], "ratio": 4}},
-         Choice(values=(4,), default=4, when={"dropout": (0.5,), "filters": (16, 17), "ratio": (4,)}, at_least=1)),
+        ("units", {"choices": [4], "when": {"momentum": 0.9, "filters": [16, 17], "ratio": 4}},
+         Choice(values=(4,), default=4, when={"momentum": (0.9,), "filters": (16, 17), "ratio": (4,)}, at_least=1)),
     ],
 )  # fmt: skip
 def test_an_entry_replaces_the_domain(name: str, raw: object, expected: object) -> None:
@@ -155,7 +155,9 @@ def test_an_entry_replaces_the_domain(name: str, raw: object, expected: object) 
         ({"units": {"value": 8, "when": {"dropout": 0.9}}}, "space.units.when.dropout: got 0.9 (decimal number); drop"),
         ({"units": {"value": 8, "when": {"filters": 16.5}}}, "space.units.when.filters: got 16.5 (decimal number); fi"),
         ({"units": {"value": 8, "when": {"ratio": 5}}}, "space.units.when.ratio: got 5 (whole number); ratio is fixed"),
-        ({"cell": {"value": "gru", "when": {"recurrent_dropout": 0.2}}},
+        ({"units": {"value": 8, "when": {"dropout": [0.2, 0.5]}}},
+         "space.units.when.dropout: dropout is any decimal number from 0.2 to 0.6, and hardly any trial has"),
+        ({"cell": {"value": "gru", "when": {"recurrent_dropout": 0.2}}, "recurrent_dropout": [0.1, 0.2]},
          "space.cell.when: the conditions form a circle: cell -> recurrent_dropout -> cell"),
         ({"units": {"value": 8, "when": {"units": 8}}}, "space.units.when: the conditions form a circle: units -> uni"),
     ],
@@ -179,6 +181,12 @@ def test_an_inherited_log_scale_needs_a_positive_low() -> None:
     assert (
         resolve(_entry({"decay": {"low": 0, "high": 0.1, "log": False}}), {}, space, where="x")["decay"].default == 1e-4
     )
+
+
+def test_a_decimal_number_with_few_values_may_be_a_parent() -> None:
+    """A condition on it can hold: it is a list, one value, or a range without width."""
+    for few in ([0.2, 0.5], 0.5, {"low": 0.5, "high": 0.5}):
+        assert _resolve({"units": {"value": 32, "when": {"dropout": 0.5}}, "dropout": few})["units"].when
 
 
 def test_a_value_with_a_condition_holds_where_the_condition_does() -> None:
