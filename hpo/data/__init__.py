@@ -12,7 +12,7 @@ from hpo import folders
 from hpo.data._add import ARCHIVE, Added, add
 from hpo.data._collect import drop, unused
 from hpo.data._dataset import Dataset, Part, Raw, RawPart, make_dataset
-from hpo.data._evaluation import open_train, refit, sha256_of_test
+from hpo.data._evaluation import former_sha256_of_test, open_train, refit, sha256_of_test
 from hpo.data._load import Cached, Loaded, cached, load, open_test
 from hpo.data._overlap import overlapping
 from hpo.data._parts import channels, open_part, parts, prepare, share
@@ -33,6 +33,7 @@ __all__ = [
     "cached",
     "channels",
     "drop",
+    "former_sha256_of_test",
     "get",
     "is_path",
     "load",

@@ -5,6 +5,7 @@ Nothing here opens the test part; `open_test` alone does that.
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,19 +15,31 @@ from hpo.data._dataset import Part, class_counts
 from hpo.data._parts import parts
 from hpo.errors import DataError
 
-# Two test parts are the same if these are: who the groups are does not make another set of questions.
-_QUESTIONS = ("x.npy", "y.npy")
+# Two test parts are the same if these are. Who the groups are does not make another set of windows, nor do the labels:
+# they are kept as places in the list of the training part's classes, and are called what the study calls them.
+_QUESTIONS = ("x.npy",)
+# Up to hpo 0.1.0, which did not know a test part again beside a training part with one more class.
+_FORMER_QUESTIONS = ("x.npy", "y.npy")
 
 
 def sha256_of_test(data_sha256: str, cache: Path) -> str | None:
-    """SHA-256 of the test part's windows and labels alone; None where the data set has no test part.
+    """SHA-256 of the test part's windows alone; None where the data set has no test part.
 
-    The same test part has the same hash beside other training data and under any name. It follows from hashes that
-    were noted when the arrays were written, so that nothing of the test part is opened.
+    The same test part has the same hash beside other training data, under any name and with any labels. It follows from
+    hashes that were noted when the arrays were written, so that nothing of the test part is opened.
 
     Raises:
         DataError: the data are not in this cache.
     """
+    return _hashed(data_sha256, cache, _QUESTIONS)
+
+
+def former_sha256_of_test(data_sha256: str, cache: Path) -> str | None:
+    """What `sha256_of_test` said up to hpo 0.1.0, under which databases hold openings; raises as it does."""
+    return _hashed(data_sha256, cache, _FORMER_QUESTIONS)
+
+
+def _hashed(data_sha256: str, cache: Path, arrays: Sequence[str]) -> str | None:
     meta = _cache.read_meta(_entry(data_sha256, cache))
     if meta is None:
         raise DataError(
@@ -35,7 +48,7 @@ def sha256_of_test(data_sha256: str, cache: Path) -> str | None:
         )
     if not meta["test"]:
         return None
-    files = {name: meta["test"]["files"][name]["sha256"] for name in _QUESTIONS}
+    files = {name: meta["test"]["files"][name]["sha256"] for name in arrays}
     return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
 
 

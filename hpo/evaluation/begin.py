@@ -94,11 +94,21 @@ def part_to_open(store: Store, record: StudyRecord, todo: Due, asked: Asked, cac
         UsageError: it was opened before, for something else.
         DataError: this machine does not have the study's arrays.
     """
-    sha256 = data.sha256_of_test(record.data.sha256, cache)
-    if sha256 is not None and asked.test and not asked.again:
+    names = test_names(record, cache)
+    if asked.test and not asked.again:
         purpose = "" if todo.evaluation is None else Evaluations(store, record).purpose(todo.evaluation)
-        refuse_second(openings(store, sha256), purpose)
-    return sha256
+        refuse_second(openings(store, *names), purpose)
+    return names[0] if names else None
+
+
+def test_names(record: StudyRecord, cache: Path) -> tuple[str, ...]:
+    """SHA-256 of the study's test part, then what an older hpo knew it by; none where the data have no test part.
+
+    Raises:
+        DataError: this machine does not have the study's arrays.
+    """
+    names = [named(record.data.sha256, cache) for named in (data.sha256_of_test, data.former_sha256_of_test)]
+    return tuple(name for name in names if name is not None)
 
 
 def due(store: Store, record: StudyRecord, asked: Asked) -> Due:

@@ -22,7 +22,7 @@ from hpo.errors import StorageError, StudyFailedError
 from hpo.evaluation import plan as planning
 from hpo.evaluation import report as reporting
 from hpo.evaluation.baselines import BASELINES
-from hpo.evaluation.begin import NO_TEST_PART, NOT_ASKED, Asked, due, part_to_open
+from hpo.evaluation.begin import NO_TEST_PART, NOT_ASKED, Asked, due, part_to_open, test_names
 from hpo.evaluation.course import Course, median_course
 from hpo.evaluation.look import Seen, look
 from hpo.evaluation.opening import Request, Said
@@ -46,6 +46,7 @@ from hpo.store import (
     give,
     open_once,
     openings,
+    unite,
 )
 from hpo.study_file import EVALUATE, REFIT, SIBLINGS
 from hpo.trial import MODEL
@@ -94,6 +95,7 @@ def run(store: Store, name: str, asked: Asked, here: Here) -> tuple[int, Report 
     if todo.shown is not None:
         return OK, with_openings(store, todo.shown)
     test_sha256 = part_to_open(store, record, todo, asked, here.cache)
+    unite(store, *test_names(record, here.cache))
     if todo.spent and not asked.test:
         here.console.print("the test part was opened for this evaluation: that look is finished now", soft_wrap=True)
         asked = replace(asked, test=True)
@@ -289,6 +291,7 @@ class _Work:
             models[str(file)] = f"refit-{index}-{weights[:12]}.npy"
         purpose = Evaluations(self.store, self.record).purpose(self.evaluation)
         opened = open_once(self.store, test_sha256, study=name, purpose=purpose, who=_who(), again=self.asked.again)
+        unite(self.store, *test_names(self.record, here.cache))  # for older reports
         here.console.print(
             f"opening the test part for {len(models)} models and {len(BASELINES)} baselines; "
             "MiniRocket and DTW are compiled once on a machine, which takes a minute",

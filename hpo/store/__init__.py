@@ -4,7 +4,7 @@ from hpo.store.address import has_password, redacted, without_password
 from hpo.store.catalogue import Store
 from hpo.store.claims import Claims
 from hpo.store.connect import OUTAGE, is_outage, missing, on_server, passes, retried
-from hpo.store.evaluations import Evaluations, give, open_once, openings, refuse_second
+from hpo.store.evaluations import Evaluations, give, open_once, openings, refuse_second, unite
 from hpo.store.overview import pareto, ranked
 from hpo.store.records import (
     Best,
@@ -65,5 +65,6 @@ __all__ = [
     "redacted",
     "refuse_second",
     "retried",
+    "unite",
     "without_password",
 ]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Select, insert, select, update
+from sqlalchemy import Connection, Select, func, insert, select, update
 
 from hpo.errors import UsageError
 from hpo.space import Params, Space
@@ -126,12 +126,40 @@ class Evaluations:
         retried(change)
 
 
-def openings(store: Store, test_sha256: str) -> list[Opening]:
-    """Everybody who ever opened this test part, first to last."""
-    columns = tables.openings.c
-    query = select(tables.openings).where(columns.test_sha256 == test_sha256).order_by(columns.number)
+def openings(store: Store, *names: str) -> list[Opening]:
+    """Everybody who ever opened this test part, first to last; also under a name that shares an opening with these.
+
+    Args:
+        store: the database.
+        names: SHA-256 of the test part, as it is called now, or was by an older hpo (`unite`).
+    """
+    this, linked, found = tables.openings.alias(), tables.openings.alias(), tables.openings
+    purposes = select(this.c.purpose).where(this.c.test_sha256.in_(names))
+    all_names = select(linked.c.test_sha256).where(linked.c.purpose.in_(purposes))
+    query = select(found).where(found.c.test_sha256.in_(all_names)).order_by(found.c.opened_at, found.c.number)
     rows = retried(lambda: _rows(store, query))
-    return [Opening.model_validate({k: v for k, v in row.items() if k != "test_sha256"}) for row in rows]
+    return list({row["purpose"]: _opening(row) for row in rows}.values())
+
+
+def unite(store: Store, *names: str) -> None:
+    """Makes known under each of a test part's names who opened it under another: an older hpo named it otherwise.
+
+    No row is changed: reports of that time have the old name.
+    """
+
+    def missing() -> list[tuple[str, Opening]]:
+        opened = {name: {opening.purpose: opening for opening in openings(store, name)} for name in names}
+        everybody = {purpose: opening for each in opened.values() for purpose, opening in each.items()}
+        return [(name, o) for name, known in opened.items() for p, o in everybody.items() if p not in known]
+
+    def share() -> None:
+        with store.lock(OPENINGS).hold():
+            for name, opening in missing():
+                with store.rdb.engine.begin() as connection:
+                    _record(connection, name, opening)
+
+    if missing():
+        retried(share)
 
 
 def refuse_second(before: Sequence[Opening], purpose: str) -> None:
@@ -179,10 +207,22 @@ def open_once(store: Store, test_sha256: str, *, study: str, purpose: str, who: 
             with store.rdb.engine.begin() as connection:
                 now = store.now(connection)
                 opening = Opening(number=len(before), study=study, purpose=purpose, who=who, opened_at=now)
-                connection.execute(insert(tables.openings).values(test_sha256=test_sha256, **opening.model_dump()))
+                _record(connection, test_sha256, opening)
             return [*before, opening]
 
     return retried(record)
+
+
+def _record(connection: Connection, test_sha256: str, opening: Opening) -> None:
+    """Adds a row, behind all others of this name."""
+    columns = tables.openings.c
+    last = connection.execute(select(func.max(columns.number)).where(columns.test_sha256 == test_sha256)).scalar()
+    row = opening.model_dump() | {"number": 0 if last is None else last + 1}
+    connection.execute(insert(tables.openings).values(test_sha256=test_sha256, **row))
+
+
+def _opening(row: Mapping[str, Any]) -> Opening:
+    return Opening.model_validate({name: value for name, value in row.items() if name != "test_sha256"})
 
 
 def _rows(store: Store, query: Select[Any]) -> Sequence[Mapping[str, Any]]:

@@ -34,7 +34,10 @@ def hashed(folder: Path, name: str, content: Arrays) -> str | None:
 
 
 def test_a_test_part_is_known_by_itself(tmp_path: Path) -> None:
-    """Under another name, beside other training data and with other groups it is the same; one number makes another."""
+    """Under another name, beside other training data and classes, with other groups and labels it is the same.
+
+    One number in a window makes another.
+    """
     first = hashed(tmp_path, "a", arrays())
     assert first is not None
     assert hashed(tmp_path, "b", arrays(seed=1, n=30)) == first
@@ -42,7 +45,9 @@ def test_a_test_part_is_known_by_itself(tmp_path: Path) -> None:
     assert hashed(tmp_path, "d", arrays(test_seed=8)) != first
     changed = arrays()
     changed["y_test"] = 1 - changed["y_test"]
-    assert hashed(tmp_path, "e", changed) != first
+    assert hashed(tmp_path, "e", changed) == first, "whose labels were corrected, say"
+    assert hashed(tmp_path, "f", arrays() | {"y": np.arange(24) % 3 - 1}) == first, "class -1 is in training only"
+    assert hashed(tmp_path, "g", arrays() | {"y": np.arange(24) % 3}) == first
 
 
 def test_no_test_part_has_no_name(tmp_path: Path) -> None:

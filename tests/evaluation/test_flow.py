@@ -69,6 +69,21 @@ def test_the_search_promised_its_best_value(searched: Searched) -> None:
     assert found["search"] == pytest.approx(0.99 - test["mean"])
 
 
+def test_a_look_of_an_older_hpo_counts(searched: Searched) -> None:
+    """It has the name that the test part had then: the second look is refused, and reports list the first one."""
+    former = data.former_sha256_of_test(searched.store.study("s").data.sha256, searched.cache)
+    assert former is not None
+    open_once(searched.store, former, study="other", purpose="p", who="me@here", again=False)
+    for args in (["--dry-run"], []):
+        run = call("evaluate", "s", *searched.places(), *args)
+        assert run.code == 2
+        assert "was opened before, by study 'other'" in run.err
+    assert searched.starts() == []
+    report = searched.report("--top", "1", "--seeds", "1")
+    assert report["test_sha256"] != former
+    assert [look["study"] for look in report["openings"]] == ["other"]
+
+
 def test_again_it_only_shows_what_was_found(searched: Searched) -> None:
     """The same command trains nothing and says the same; more seeds are added to those that are there."""
     first = searched.report("--top", "2", "--seeds", "2")

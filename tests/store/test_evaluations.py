@@ -1,15 +1,30 @@
 """Studies beside another one: their trials are given, each once, and nothing else is ever trained in them."""
 
 from collections.abc import Callable
+from itertools import count
 
 import optuna
 import pytest
 from sqlalchemy import event
 
+from hpo.errors import UsageError
 from hpo.evaluation.plan import sibling
 from hpo.settings import Times
 from hpo.space import Params
-from hpo.store import Claims, Evaluations, Given, Idle, Over, Plan, Store, give
+from hpo.store import (
+    Claims,
+    Evaluations,
+    Given,
+    Idle,
+    Over,
+    Plan,
+    Store,
+    give,
+    open_once,
+    openings,
+    refuse_second,
+    unite,
+)
 from hpo.trial import Cause, Result
 from tests.support import SPACES, claimed, completed, create, definition, open_store, record, work_off
 
@@ -141,3 +156,39 @@ def test_evaluations_are_kept(store: Store) -> None:
     assert (latest.finished_at or 0) >= latest.created_at
     assert evaluations.begin(plan).number == 2
     assert [evaluation.plan for evaluation in evaluations.all()] == [plan, other, plan]
+
+
+def test_a_look_is_known_under_every_name_of_the_test_part(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An older hpo named it otherwise: what it opened is refused now, and its reports count what comes now."""
+    clock = count(1e9)
+    monkeypatch.setattr(store, "now", lambda _: next(clock))
+    old, other, new = (letter * 64 for letter in "abc")
+
+    def look(name: str, purpose: str) -> list[str]:
+        opened = open_once(store, name, study="s", purpose=purpose, who="me@here", again=True)
+        return [opening.purpose for opening in opened]
+
+    def known(name: str) -> list[str]:
+        return [opening.purpose for opening in openings(store, name)]
+
+    unite(store, new, old)
+    assert known(new) == []
+    look(old, "p"), look(old, "q"), look(other, "r")
+    unite(store, new, old)
+    assert known(new) == known(old) == ["p", "q"]
+    with pytest.raises(UsageError, match="was opened before, by study 's'"):
+        refuse_second(openings(store, new), "t")
+    assert look(new, "t") == ["p", "q", "t"]
+    assert look(new, "t") == known(old) == ["p", "q", "t"]
+    assert known(other) == ["r"]
+    unite(store, new, other)
+    assert known(new) == known(old) == known(other) == ["p", "q", "r", "t"], "in the order in which they were made"
+
+
+def test_a_look_after_which_nobody_had_looked_is_known_to_older_reports(store: Store) -> None:
+    """They have the old name, under which there was nothing to share."""
+    old, new = "d" * 64, "e" * 64
+    unite(store, new, old)
+    open_once(store, new, study="s", purpose="p", who="me@here", again=False)
+    unite(store, new, old)
+    assert openings(store, old) == openings(store, new) != []
