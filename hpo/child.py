@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ from hpo.trial import Cause, Epoch, Result, Started, Stop, TrialSpec, decode, en
 
 START_SECONDS = 120  # for the fork server's imports, on a cold disk
 CLOSE_SECONDS = 5
+END_SECONDS = 10  # from the killing of a process to the news that it is gone
+LOOK_SECONDS = 0.2  # between two looks whether whoever waits for a process still wants it
 COMMAND = (sys.executable, "-m", "hpo.forkserver")
 
 
@@ -32,6 +34,10 @@ class Closed(Exception):
 
 class ChildStartError(HpoError):
     """No process could be had for a trial: the machine's fault, not the trial's."""
+
+
+class ChildStuckError(HpoError):
+    """A process that was killed is still there: the machine's fault, not the trial's."""
 
 
 class Child:
@@ -81,8 +87,12 @@ class Child:
         """Waits until the process is gone. Returns False when it still runs after `timeout` seconds."""
         gone = self._exited.wait(timeout)
         if gone:
-            self._sock.close()
+            self.hang_up()
         return gone
+
+    def hang_up(self) -> None:
+        """Hears no more of the process, which ends by that if it still runs."""
+        self._sock.close()
 
     def exited(self, status: int | None) -> None:
         """Told by the fork server's reader that the process is gone."""
@@ -126,15 +136,18 @@ class ForkServer:
         with self._lock:
             self._ensure()
 
-    def start(self, spec: TrialSpec, log: Path) -> Child:
+    def start(self, spec: TrialSpec, log: Path, give_up: Callable[[], bool] = lambda: False) -> Child:
         """Forks a child that trains `spec`, its output appended to `log`.
 
+        Args:
+            give_up: asked again and again while the server imports what it needs: whether nobody wants the child.
+
         Raises:
-            ChildStartError: the server does not come up, or refuses to fork.
+            ChildStartError: the server does not come up, or refuses to fork, or nobody wants the child any more.
         """
         log.parent.mkdir(parents=True, exist_ok=True)
         with self._lock:
-            control = self._ensure()
+            control = self._ensure(give_up)
             number = next(self._ids)
             request = {"id": number, "spec": spec.model_dump(mode="json"), "log": str(log)}
             ours, theirs = socket.socketpair()
@@ -146,15 +159,40 @@ class ForkServer:
                 except OSError as error:
                     self._starting.pop(number).close()
                     raise ChildStartError(f"no process for trial {spec.number}: {error.strerror}") from error
-                self._changed.wait_for(lambda: number in self._started or self._control is None, START_SECONDS)
+                answered = self._wait_for(lambda: number in self._started or self._control is None, give_up)
                 self._starting.pop(number, None)
-                outcome = self._started.pop(number, "the fork server died")
+                outcome = self._started.pop(number, "the fork server died" if answered else "the fork server is silent")
         if isinstance(outcome, str):
             ours.close()
             raise ChildStartError(f"no process for trial {spec.number}: {outcome}")
         return outcome
 
-    def _ensure(self) -> socket.socket:
+    def end(self, child: Child) -> bool:
+        """Kills a child, and waits until it is gone. Harmless when it is.
+
+        A server that stands still tells of no end: it is killed too, and the next child starts another one.
+
+        Returns: False if the child is still there, as a process is that waits for a driver or for a file system.
+        """
+        child.kill()
+        if child.wait(END_SECONDS):
+            return True
+        if not _has_ended(child.pid):
+            return False
+        with self._changed:
+            if self._running.get(child.pid) is child and self._process is not None:
+                self._process.kill()
+        return child.wait(END_SECONDS)
+
+    def _wait_for(self, ready: Callable[[], bool], give_up: Callable[[], bool]) -> bool:
+        """Waits for news of the server, whose condition is held. False when there was none for too long."""
+        deadline = time.monotonic() + START_SECONDS
+        while not self._changed.wait_for(ready, LOOK_SECONDS):
+            if give_up() or time.monotonic() > deadline:
+                return False
+        return True
+
+    def _ensure(self, give_up: Callable[[], bool] = lambda: False) -> socket.socket:
         """The control socket of a running server, started if need be."""
         if self._control is not None:
             return self._control
@@ -181,7 +219,7 @@ class ForkServer:
         with self._changed:
             self._control = ours
             threading.Thread(target=self._read, args=(ours,), name="fork-server-reader", daemon=True).start()
-            self._changed.wait_for(lambda: self._ready or self._control is None, START_SECONDS)
+            self._wait_for(lambda: self._ready or self._control is None, give_up)
             if not self._ready:
                 raise ChildStartError(f"the process that forks trials did not start: {self._last_words()}")
         return ours
@@ -242,8 +280,8 @@ class ForkServer:
                     control.shutdown(socket.SHUT_RDWR)
             if self._process is not None:
                 try:
-                    self._process.wait(CLOSE_SECONDS)
-                except subprocess.TimeoutExpired:  # it hangs in its imports, and so has no children
+                    self._process.wait(CLOSE_SECONDS if self._ready else 0)  # no children before its imports are done
+                except subprocess.TimeoutExpired:
                     self._process.kill()
                     self._process.wait()
 
@@ -251,6 +289,14 @@ class ForkServer:
 def _kill(pid: int) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
+
+
+def _has_ended(pid: int) -> bool:
+    """Whether a process is gone, or has ended and nobody has asked how."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 def _wait_for_stranger(pid: int, seconds: float = 5.0) -> None:

@@ -50,5 +50,4 @@ def run(
     except Closed as error:
         raise ChildStartError(f"the process of trial {spec.number} died before its result; see {log}") from error
     finally:
-        child.kill()
-        child.wait()
+        server.end(child)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from hpo.carrier import Carrier
 from hpo.cgroup import OomKills
-from hpo.child import Child, ChildStartError, Closed, ForkServer
+from hpo.child import Child, ChildStartError, ChildStuckError, Closed, ForkServer
 from hpo.errors import HpoError, StorageError
 from hpo.gpus import roomier
 from hpo.settings import Times
@@ -141,6 +141,7 @@ class Slot:
                 tried = self._try(claim, roomy)
             if tried is not None:
                 self._end(*tried)
+                self._refuse_stuck(*tried)
         finally:
             self.running = None
 
@@ -153,9 +154,19 @@ class Slot:
             return None
         running.began = running.heard = time.monotonic()  # the server's own start is not the trial's time
         self._attend(running, child)
-        child.kill()  # a child that sent its result and does not end
-        child.wait()
+        self._server.end(child)  # it may have sent its result and not end
         return running, child
+
+    def _refuse_stuck(self, running: Running, child: Child) -> None:
+        """Gives up where a child is still there: whatever the next one wants, this one has it."""
+        if child.wait(0):
+            return
+        child.hang_up()
+        if not self._wishes.abort.is_set():
+            raise ChildStuckError(
+                f"process {child.pid} of trial {running.claim.number} was killed and does not end: it waits for a "
+                "driver or a file system of this machine; the worker leaves, and gives back what runs"
+            )
 
     def _second_chance(self, running: Running) -> str | None:
         """A GPU to try the trial on once more: it ran out of memory while other processes held some of its own GPU's.
@@ -178,7 +189,7 @@ class Slot:
         try:
             folder = self._carrier.begin(claim, self._wishes.abort.is_set)
             spec = self._specify(claim, folder).model_copy(update={"device": running.device, "resumable": True})
-            return self._server.start(spec, folder / LOG)
+            return self._server.start(spec, folder / LOG, self._wishes.abort.is_set)
         except ChildStartError as error:
             self._give_up_start(claim, error)
             return None
@@ -192,6 +203,8 @@ class Slot:
     def _give_up_start(self, claim: Claim, error: ChildStartError) -> None:
         """Gives a trial back whose process never came to work: the machine's fault, not the trial's."""
         self._give_back(claim, lost=False)
+        if self._wishes.abort.is_set():
+            return
         self._wishes.failed_starts += 1
         if self._wishes.failed_starts >= START_TRIES:
             raise error
@@ -309,5 +322,5 @@ class Slot:
 def _how(child: Child) -> str:
     """How a process ended, as far as anybody knows."""
     if child.status is None:
-        return "died with its fork server"
+        return "died with its fork server" if child.wait(0) else "does not end"
     return f"was killed by signal {-child.status}" if child.status < 0 else f"ended with status {child.status}"

@@ -153,6 +153,7 @@ class Supervisor:
         finally:
             self._wishes.abort.set()
             self._left.set()
+            self._herald.stop()
             self._server.close()
             for signum, handler in before.items():
                 signal.signal(signum, handler)

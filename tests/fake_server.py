@@ -5,6 +5,7 @@ first attempt), stuck (stay in the first epoch of their first attempt), poison (
 look at orders), mute (say nothing after the start), hog (take memory without end).
 files: names of files that every trial writes after its first epoch, a few bytes each; the first is a checkpoint.
 full: a list of GPUs on which every trial runs out of memory.
+imports: seconds that the server needs before it forks anything.
 versions: what results say of versions. stillborn: true ends every child before it comes to work.
 Every start is a line in the file FAKE_DIARY: number, attempt, pid, seed, and the GPU that it sees (- for none).
 """
@@ -88,5 +89,6 @@ def prepare(_: TrialSpec) -> None:
 
 
 if __name__ == "__main__":
+    time.sleep(PLAN.get("imports", 0))
     work = Work(train=train, prepare=prepare, guard=lambda: None)
     Server(socket.socket(fileno=int(sys.argv[1])), work).serve()

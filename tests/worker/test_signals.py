@@ -113,6 +113,21 @@ def test_sigterm_gives_back_what_does_not_finish_in_time(bench: Bench, signum: i
     assert bench.status().interrupted == {"preempted": 1}
 
 
+def test_sigterm_while_the_fork_server_starts(bench: Bench) -> None:
+    """Its imports may take minutes, on a cold disk: nobody waits for them who has to leave."""
+    bench.create(budget={"trials": 3, "retries": 0})
+    bench.plan(imports=1000)
+    process = bench.process(slots=3)
+    while not (family := children(process.pid)):
+        time.sleep(0.02)
+    while bench.status().counts["running"] < 3:
+        time.sleep(0.02)
+    process.terminate()
+    assert process.wait(timeout=60) == 75
+    assert not any(map(alive, family))
+    assert [(t.worker, t.losses) for t in bench.store.trials("s")] == [(None, 0)] * 3
+
+
 def test_stop_from_elsewhere_drains(bench: Bench) -> None:
     """`hpo stop`: what runs is finished, the exit code is 0 so that no scheduler starts the worker again."""
     bench.create(budget={"trials": 50})

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterable
@@ -13,7 +14,7 @@ import pytest
 
 from hpo import data
 from hpo.artifacts.folder import Folder
-from hpo.child import ChildStartError, ForkServer
+from hpo.child import ChildStartError, ChildStuckError, ForkServer
 from hpo.errors import DataError, StudyFailedError
 from hpo.space import Space, choice, fixed
 from hpo.spool import Held, Key, Spool
@@ -23,6 +24,7 @@ from tests.support import (
     FAST,
     children,
     definition,
+    fake_server,
     kill,
 )
 from tests.worker.bench import Bench
@@ -147,6 +149,37 @@ def test_a_dead_fork_server_is_replaced(bench: Bench) -> None:
     assert process.wait(timeout=60) == 0
     assert bench.status().counts["complete"] == 2
     assert bench.store.trial("s", 0).attempt == 2
+
+
+def test_a_fork_server_that_stands_still_is_replaced(bench: Bench) -> None:
+    """It tells of no child's end: the result that came before counts all the same, and the next trial is trained."""
+    bench.patch.setattr("hpo.slot.END_SECONDS", 0.5)
+    bench.patch.setattr("hpo.child.END_SECONDS", 2.0)
+    bench.create(budget={"trials": 2})
+    bench.plan(epochs=10, pause=0.05)
+    server = fake_server()
+
+    def stop() -> None:
+        bench.wait_for_start(0)
+        assert server.pid is not None
+        os.kill(server.pid, signal.SIGSTOP)
+
+    stopping = threading.Thread(target=stop)
+    stopping.start()
+    assert bench.supervisor(server=server).run() == 0
+    stopping.join()
+    assert [(t.cause, t.attempt) for t in bench.store.trials("s")] == [(Cause.COMPLETED, 1)] * 2
+
+
+def test_a_child_that_cannot_be_killed_ends_the_worker(bench: Bench) -> None:
+    """As one that waits for a driver: its trial is recorded and its lease ends, but nothing is trained beside it."""
+    bench.patch.setattr("hpo.child.END_SECONDS", 0.2)
+    bench.patch.setattr("hpo.child._kill", lambda pid: None)
+    bench.create(budget={"trials": 2}, train={"stall_minutes": 0.5 / 60})
+    bench.plan(stuck=[0])
+    with pytest.raises(ChildStuckError, match=r"process \d+ of trial 0 was killed and does not end"):
+        bench.supervisor().run()
+    assert [trial.cause for trial in bench.store.trials("s")] == [Cause.STALLED]
 
 
 def test_children_that_never_come_to_work_are_the_machines_fault(bench: Bench) -> None:
