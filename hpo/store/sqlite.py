@@ -70,8 +70,9 @@ class SQLite:
 
     def open(self, *, create: bool, read_only: bool) -> Reading:
         """Optuna's storage on the file, with its tables made when `create` is true."""
+        url = _unchanging(self._path) if read_only and _frozen(self._path) else self._url
         storage = Reading(
-            self._url.render_as_string(hide_password=False),
+            url.render_as_string(hide_password=False),
             engine_kwargs={"connect_args": {"timeout": BUSY_SECONDS}, "max_overflow": -1},
             skip_table_creation=not create,
             skip_compatibility_check=True,  # schema.check has better words
@@ -96,6 +97,32 @@ def _writable(path: Path) -> None:
         ) from error
     if not os.access(path, os.W_OK):
         raise StorageError(f"cannot write the database {path}: permission denied")
+
+
+def _frozen(path: Path) -> bool:
+    """Whether nobody writes the file, nor can, so that it has to be read without the files that SQLite keeps beside it.
+
+    Who reads makes these files too (https://sqlite.org/wal.html#read_only_databases), which a folder that cannot be
+    written forbids, unless somebody at work has made them.
+
+    Raises:
+        StorageError: its last changes are in one of them, and the other one is missing.
+    """
+    wal, shm = (path.with_name(path.name + ending) for ending in ("-wal", "-shm"))
+    if os.access(path.parent, os.W_OK) or shm.exists():
+        return False
+    if wal.exists() and wal.stat().st_size:
+        raise StorageError(
+            f"the last changes of the database {path} are in {wal.name}, and to read them SQLite has to write into the "
+            f"folder, which is not allowed here. Copy {path.name} and {wal.name} to a folder of yours, and name the "
+            "copy with --storage sqlite:///PATH"
+        )
+    return True
+
+
+def _unchanging(path: Path) -> URL:
+    """The address by which SQLite reads a file that nobody changes, and nothing beside it."""
+    return URL.create("sqlite", database=path.resolve().as_uri(), query={"immutable": "1", "uri": "true"})
 
 
 def mounts() -> list[tuple[str, str]]:
