@@ -98,27 +98,29 @@ def pictures(names: list[str], *, grouped: bool) -> list[tuple[str, str]]:
     return [(title, name) for title, name in found if grouped or name != "groups.svg"]
 
 
-def picture(place: Path, name: str, of: str) -> str | None:
+def picture(place: Path, name: str, of: str, *, seen: bool) -> str | None:
     """A picture of a trial as SVG; None where there is nothing to draw.
 
     Args:
         place: the trial's folder.
         name: of `PICTURES`.
         of: which trial, in words.
+        seen: its scores come from data that it was trained on, and not from validation.
     """
     if name not in PICTURES:
         return None
     value = read_json(place / PICTURES[name][1])
-    figures = [] if value is None else _figures(name, value, place, of)
+    figures = [] if value is None else _figures(name, value, place, of, seen=seen)
     return sheet(figures) if figures else None
 
 
-def _figures(name: str, value: Mapping[str, Any], place: Path, of: str) -> list[Figure]:
-    windows = f"the validation windows of {of}"
+def _figures(name: str, value: Mapping[str, Any], place: Path, of: str, *, seen: bool) -> list[Figure]:
+    windows = f"windows that {of} has seen" if seen else f"the validation windows of {of}"
     match name:
         case "curves.svg":
             report = read_json(place / REPORT) or {}
-            return curves(value["folds"], key="curves", of=of, best_epochs=report.get("best_epochs", ()))
+            part = "seen data" if seen else "validation"
+            return curves(value["folds"], key="curves", of=of, best_epochs=report.get("best_epochs", ()), part=part)
         case "confusion.svg":
             return [confusion(value["classes"], value["confusion_matrix"], key="confusion", of=windows)]
         case "classes.svg":

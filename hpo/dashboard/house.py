@@ -127,7 +127,8 @@ class House:
         """A picture of a trial."""
         _, _, study_id, number, name = request.path.split("/")
         folder = self._folder(int(study_id), int(number), {CURVES, REPORT})
-        drawn = files.picture(folder, name, f"trial {number}")
+        view = self._view(int(study_id))
+        drawn = files.picture(folder, name, f"trial {number}", seen=view is not None and view.seen)
         if drawn is None:
             raise Refused(404, "this trial has no such picture")
         return raw(200, drawn.encode(), "image/svg+xml", (("Content-Security-Policy", headers.FILE),))

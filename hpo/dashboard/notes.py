@@ -120,12 +120,13 @@ def _evaluated(evaluation: Mapping[str, Any] | None) -> str:
     return f"**{_plain(evaluation_words(evaluation))}**{verdict}"
 
 
-def of_trial(trial: TrialRecord, pictures: Sequence[tuple[str, str]]) -> str:
+def of_trial(trial: TrialRecord, pictures: Sequence[tuple[str, str]], *, seen: bool) -> str:
     """How a trial went.
 
     Args:
         trial: which.
         pictures: titles and addresses.
+        seen: its scores come from data that it was trained on, and not from validation.
     """
     outcome = trial.outcome
     rows = [("ended", f"**{_plain(trial.cause.value)}**" if trial.cause else f"not yet: {trial.state}")]
@@ -133,7 +134,8 @@ def of_trial(trial: TrialRecord, pictures: Sequence[tuple[str, str]]) -> str:
         rows.append(("same as", f"trial {trial.same_as}, whose record answered: not trained again"))
     if outcome is not None:
         if outcome.metrics:
-            rows.append(("validation", ", ".join(f"{_plain(n)} {score(v)}" for n, v in outcome.metrics.items())))
+            on = "seen data" if seen else "validation"
+            rows.append((on, ", ".join(f"{_plain(n)} {score(v)}" for n, v in outcome.metrics.items())))
         if outcome.epochs:
             kept = f", kept: {', '.join(map(str, outcome.best_epochs))}" if outcome.best_epochs else ""
             rows.append(("epochs", f"{outcome.epochs}{kept}"))

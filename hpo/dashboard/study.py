@@ -50,6 +50,7 @@ class View:
         self, store: Store, record: StudyRecord, copies: Copies, app: App, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.created_at = record.created_at
+        self.seen = record.refits
         self._store = store
         self._record = record
         self._copies = copies
@@ -194,7 +195,9 @@ class View:
         names = self._names(ours)
         pictures = files.pictures(names, grouped=self._record.definition.split.by != "stratified")
         addresses = [(title, f"/hpo/{self._record.study_id}/{ours.number}/{name}") for title, name in pictures]
-        note = trial["note"] | {"body": notes.composed(notes.of_trial(ours, addresses), trial["note"]["body"])}
+        note = trial["note"] | {
+            "body": notes.composed(notes.of_trial(ours, addresses, seen=self.seen), trial["note"]["body"])
+        }
         artifacts = [
             {"artifact_id": files.key(name), "filename": name, "mimetype": files.kind(name), "encoding": None}
             for name in names

@@ -9,15 +9,17 @@ from xml.etree import ElementTree
 import optuna as optuna_library
 import pytest
 
+from hpo.curves import CURVES, REPORT
 from hpo.dashboard import files, notes
 from hpo.dashboard.house import House
 from hpo.dashboard.wire import whole
 from hpo.evaluation.plan import sibling
-from hpo.store import Claims, Store, give
+from hpo.space import Params
+from hpo.store import Claims, Given, Store, give
 from hpo.study_file import SIBLINGS
 from tests.dashboard.client import Client
 from tests.dashboard.place import ENDED, PRUNED, RUNNING, STUDY, Place, Stepped
-from tests.support import FAST, claimed, completed, copies, create, definition, record
+from tests.support import FAST, claimed, completed, copies, create, definition, open_store, record
 
 
 def study(client: Client, after: int = 0) -> Any:
@@ -287,6 +289,27 @@ def test_the_note_of_an_evaluations_trainings(tmp_path: Path, stopping: float, w
             assert "hpo evaluate" not in note
             assert "hpo export" not in note
             assert (made.folds, words in note) == ((1, True) if name == "refit" else (5, False))
+
+
+def test_scores_of_refits_are_no_validation_scores(tmp_path: Path) -> None:
+    """Where no part was held out, note and pictures of a trial say that it has seen what it was scored on."""
+    folder, store = tmp_path / "files", open_store(tmp_path)
+    folder.mkdir()
+    (folder / REPORT).write_text('{"classes": ["a", "b"], "confusion_matrix": [[1, 0], [0, 1]]}')
+    (folder / CURVES).write_text('{"folds": [[{"accuracy": 0.5, "val_accuracy": 0.5}]]}')
+    create(store, definition())
+    parent = store.study("s")
+    given: list[tuple[Given, Params]] = [(Given(configuration="c", index=0, seed=1), {"learning_rate": 0.01})]
+    give(store, sibling(parent, "refit"), given, spaces=parent.spaces, data=parent.data, versions={})
+    for name, seen in (("s", False), ("s/refit", True)):
+        claims = Claims(store, name, "a", FAST)
+        claims.finish(claimed(claims), completed(0.5).model_copy(update={"metrics": {"accuracy": 0.5}}))
+        assert store.study(name).refits is seen
+        texts = [
+            notes.of_trial(store.trial(name, 0), [], seen=seen),
+            *(files.picture(folder, f"{kind}.svg", "trial 0", seen=seen) or "" for kind in ("confusion", "curves")),
+        ]
+        assert [("seen" in text, "validation" in text) for text in texts] == [(seen, not seen)] * 3
 
 
 def test_files_lead_nowhere_else(tmp_path: Path) -> None:
