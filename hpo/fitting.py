@@ -32,17 +32,19 @@ def class_weights(y: NDArray[np.int64], k: int, power: float) -> dict[int, float
     return {c: float((len(y) / (k * n)) ** power) if n else 1.0 for c, n in enumerate(counts)}
 
 
-def channel_statistics(x: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def channel_statistics(
+    x: NDArray[np.float32], *, still: float = 1.0
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean and variance of each channel over all windows and steps of x (n, timesteps, channels), float64 (channels,).
 
     Padded steps do not count. Summed piece by piece, so that a memory map larger than the memory will do. The variance
-    of a channel that stands still, up to float32's rounding, is 1: dividing by its rounding noise would blow up every
-    later change.
+    of a channel that stands still, up to float32's rounding, is `still`: dividing by its rounding noise would blow up
+    every later change.
     """
     count = sum(len(steps) for steps in _steps(x))
     mean = sum(steps.sum(axis=0, dtype=np.float64) for steps in _steps(x)) / count
     variance = sum(((steps - mean) ** 2).sum(axis=0) for steps in _steps(x)) / count
-    return mean, np.where(variance > (1e-6 * np.abs(mean)) ** 2, variance, 1.0)
+    return mean, np.where(variance > (1e-6 * np.abs(mean)) ** 2, variance, still)
 
 
 def _steps(x: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
@@ -134,7 +136,7 @@ def augmented(model: keras.Model, x: NDArray[np.float32], training: Params, seed
     amounts = {name: float(training[name]) for name in augment.names() if training[name]}
     if not amounts:
         return model
-    spread = np.sqrt(channel_statistics(x)[1]).astype(np.float32)
+    spread = np.sqrt(channel_statistics(x, still=0.0)[1]).astype(np.float32)
 
     def changes(batch: Batch, step: Any) -> Batch:
         for name, amount in amounts.items():

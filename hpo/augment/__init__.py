@@ -44,7 +44,8 @@ class Augmentation(Protocol):
             batch: windows, labels and weights.
             amount: the hyperparameter, above 0.
             draw: the only source of random numbers.
-            spread: standard deviation of each channel in the training part, float32 (channels,).
+            spread: standard deviation of each channel in the training part, float32 (channels,); 0 where it stands
+                still.
         """
 
 

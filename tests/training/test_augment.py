@@ -205,6 +205,23 @@ def test_only_training_steps_are_augmented(tmp_path: Any) -> None:
     np.testing.assert_array_equal(predict(again, x), predict(plain, x))
 
 
+def test_jitter_leaves_a_channel_alone_that_stands_still() -> None:
+    """A share of no spread is no noise: what a dead sensor is weighed by stays as it was."""
+    keras.utils.set_random_seed(0)
+    x, y = np.random.default_rng(0).normal(size=(16, 8, 2)).astype(np.float32), np.eye(2, dtype=np.float32)[[0, 1] * 8]
+    x[:, :, 1] = 5
+    window = keras.Input((8, 2))
+    weighed = keras.layers.Dense(2, "softmax")
+    family = keras.Model(window, weighed(keras.layers.GlobalMaxPooling1D()(window)))
+    learner = augmented(scaled(family, x, "channel"), x, {**TRAINING, "jitter": 0.5}, seed=1)
+    compile_model(learner, "adam", TRAINING, steps=2, epochs=1)
+    before = weighed.get_weights()[0]
+    learner.fit(x, y, batch_size=8, epochs=1, verbose=0)
+    after = weighed.get_weights()[0]
+    np.testing.assert_array_equal(after[1], before[1])
+    assert (after[0] != before[0]).all()
+
+
 def test_where_it_makes_no_sense() -> None:
     """Rotation needs declared threes, scaling noise a scaling that does not undo it; each says so."""
     rotation, noise = augment.get("rotation"), augment.get("scaling_noise")
