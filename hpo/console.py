@@ -4,6 +4,7 @@ import functools
 import io
 import json
 import logging
+import os
 import shlex
 import sys
 import threading
@@ -30,6 +31,20 @@ option = functools.partial(click.option, show_envvar=True)
 class Commands(click.Group):
     """Prints our errors as one message and exits with their code."""
 
+    def main(self, *args: Any, **more: Any) -> Any:
+        """Runs the command line; what click itself prints, such as help, is covered too."""
+        try:
+            return super().main(*args, **more)
+        except OSError as error:
+            if _stdout_works():
+                raise
+            if not log.handlers:
+                start_log("text")
+            log.error("cannot write to standard output: %s", error.strerror)  # noqa: TRY400 - nor has a full disk
+            # what is left of the result goes nowhere, or Python would try to write it once more when it ends
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(HpoError.exit_code)
+
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         """Finds a command, and keeps what was typed of it."""
         ctx.meta[_TYPED] = list(args)
@@ -53,6 +68,16 @@ class Commands(click.Group):
                 raise
             log.error("the database could not be used: %s", reason(error))  # noqa: TRY400 - nor has the database's
             ctx.exit(StorageError.exit_code)
+
+
+def _stdout_works() -> bool:
+    """Whether a line, an empty one, can be written to standard output."""
+    try:
+        sys.stdout.write("\n")
+        sys.stdout.flush()
+    except OSError:
+        return False
+    return True
 
 
 _FILES = "hpo.storage_files"  # in the context of a command

@@ -1,6 +1,8 @@
 """Every command: its help, its variables, its JSON, what it says to wrong names, and that it never holds TensorFlow."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -235,3 +237,32 @@ def test_names_are_shown_as_they_are(tmp_path: Path) -> None:
         pair.with_name(f"Tiny_{part}.ts").write_text(head + body + "\n")
     run = call("data", "show", "ucr", tmp_path / "Tiny_TRAIN.ts", "--cache", tmp_path / "cache")
     assert "classes: [/b] 6, [red]dog 6" in run.out
+
+
+@pytest.mark.parametrize("args", [("export", "tiny"), ("status", "tiny"), ("--help",)])
+def test_a_full_disk_behind_stdout(launched: Launched, args: tuple[str, ...]) -> None:
+    """A result that cannot be written is no bug: one sentence, exit code 1, and no traceback."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "hpo.cli", *args],
+            cwd=launched.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.splitlines()[-1] == "Error: cannot write to standard output: No space left on device"
+    assert "Traceback" not in done.stderr
+
+
+def test_other_refusals_of_the_system_are_bugs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only a refusal of standard output is told so: any other that comes as far as here keeps its traceback."""
+
+    def refuse(found: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("hpo.checking.data_listing_table", refuse)
+    with pytest.raises(OSError, match="No space left"):
+        call("data", "list")
