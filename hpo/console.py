@@ -24,8 +24,18 @@ from hpo.formats import to_json
 PIPE_WIDTH = 160  # characters of a table's line where nobody looks at a terminal
 log = logging.getLogger("hpo")
 F = TypeVar("F", bound=Callable[..., Any])
-# HPO_COMMAND_OPTION, or HPO_OPTION where an option means the same in all commands.
-option = functools.partial(click.option, show_envvar=True)
+
+
+def option(*names: str, **attributes: Any) -> Callable[[F], F]:
+    """An option with its variable: HPO_COMMAND_OPTION, or HPO_OPTION where it means the same in all commands."""
+    return click.option(*names, show_envvar=True, **{**attributes, "type": _number(attributes.get("type"))})
+
+
+def _number(kind: Any) -> Any:
+    """A type of values, called a number where it is a range of these: 'abc' is no "valid integer range"."""
+    if isinstance(kind, click.IntRange | click.FloatRange):
+        kind.name = kind.name.removesuffix(" range")
+    return kind
 
 
 class Commands(click.Group):
@@ -54,6 +64,13 @@ class Commands(click.Group):
         """Runs a command."""
         try:
             return super().invoke(ctx)
+        except click.UsageError as error:
+            if ctx.params["log_format"] != "json" or isinstance(error, click.exceptions.NoArgsIsHelpError):
+                raise  # click prints it
+            start_log("json")  # a command that does not exist is refused before
+            where = (error.ctx or ctx).command_path
+            log.error("%s Try '%s --help' for help.", error.format_message(), where)  # noqa: TRY400 - as below
+            ctx.exit(error.exit_code)
         except HpoError as error:
             log.error("%s", error)  # noqa: TRY400 - a mistake of the user's has no traceback
             ctx.exit(error.exit_code)
@@ -173,7 +190,7 @@ cache_option = option(
 json_option = option("--json", "as_json", envvar="HPO_JSON", is_flag=True, help="Print JSON for machines.")
 study_file_argument = click.argument("study_file", metavar="STUDY.toml", type=click.Path(path_type=Path))
 name_argument = click.argument("name", metavar="NAME")
-number_argument = click.argument("number", metavar="TRIAL", type=click.IntRange(min=0))
+number_argument = click.argument("number", metavar="TRIAL", type=_number(click.IntRange(min=0)))
 
 
 def times_options(function: F) -> F:

@@ -82,6 +82,32 @@ def test_no_database_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (
+            ("show", "tiny", "abc"),
+            "Invalid value for 'TRIAL': 'abc' is not a valid integer. Try 'hpo show --help' for help.",
+        ),
+        (
+            ("evaluate", "tiny", "--seeds", "abc"),
+            "Invalid value for '--seeds': 'abc' is not a valid integer. Try 'hpo evaluate --help' for help.",
+        ),
+        (("launch",), "Missing argument 'STUDY.toml'. Try 'hpo launch --help' for help."),
+        (("evalute", "tiny"), "No such command 'evalute'."),
+    ],
+)
+def test_a_wrong_command_line_in_json(args: tuple[str, ...], message: str) -> None:
+    """With `--log-format json` what click refuses is one object too, and names no kind of value that nobody knows."""
+    run = call("--log-format", "json", *args)
+    assert (run.code, run.out) == (2, "")
+    said = json.loads(run.err)
+    assert said["level"] == "error"
+    assert said["message"].startswith(message)
+    assert "range" not in said["message"]
+    assert run.err.count("\n") == 1
+
+
 def test_an_error_in_a_json_log(tmp_path: Path) -> None:
     """With `--log-format json` an error is one object, however many lines its message has."""
     run = call("--log-format", "json", "check", write(tmp_path, changed(TINY, {"name": "A", "split/by": "x"})))
