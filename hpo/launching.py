@@ -1,6 +1,8 @@
 """What `hpo launch` and `hpo worker` do: the study's row, the workers, the last words."""
 
+import contextlib
 import logging
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib.util import find_spec
@@ -20,6 +22,7 @@ from hpo.render import best_words, score, state, summary_line
 from hpo.store import Store, StudyRecord, is_outage, missing, on_server, retried
 from hpo.study import differences
 from hpo.watching import Watch
+from hpo.worker import DRAINED
 
 log = logging.getLogger(__name__)
 
@@ -116,8 +119,27 @@ def work(wish: Wish) -> int:
         MissingExtra, StorageError: no trial could end well here.
         UsageError: the study was created with other versions.
     """
-    with Store.patiently(wish.storage, wish.wait) as store:
+    with _leaving_when_told(), Store.patiently(wish.storage, wish.wait) as store:
         return local.start(_plan_here(store, wish), store)
+
+
+@contextlib.contextmanager
+def _leaving_when_told() -> Iterator[None]:
+    """Ends with 75 at SIGTERM and SIGHUP, until a supervisor hears them: nothing is claimed before that.
+
+    The first process of a container would hear neither: for it there is nothing that a signal does by itself.
+    """
+
+    def leave(signum: int, _: object) -> None:
+        raise SystemExit(DRAINED)
+
+    heard = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, leave) for number in heard}  # nohup means it
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def attend(store: Store, wish: Wish, console: Console) -> int:

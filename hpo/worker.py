@@ -121,12 +121,7 @@ class Supervisor:
             UsageError: the port for the monitor is taken.
         """
         monitor = self._monitor()
-        # A handler that did more than take a note could stop the very thread that it interrupts.
-        before = {
-            signum: signal.signal(signum, lambda number, _: self._heard.append(number))
-            for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-            if signal.getsignal(signum) is not signal.SIG_IGN  # nohup means it
-        }
+        before = {}
         slots = [threading.Thread(target=slot.run, name=f"slot-{i}", daemon=True) for i, slot in enumerate(self._slots)]
         renewal = threading.Thread(target=self._renew_until_left, name="renewal", daemon=True)
         try:
@@ -137,6 +132,13 @@ class Supervisor:
                 lease=self._times.lease,
                 devices=[device or None for device in self._devices],
             )
+            # Before the first claim a signal may end all this at once, from here on it is only noted: a handler that
+            # did more could stop the very thread that it interrupts.
+            before = {
+                signum: signal.signal(signum, lambda number, _: self._heard.append(number))
+                for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+                if signal.getsignal(signum) is not signal.SIG_IGN  # nohup means it
+            }
             for thread in (*slots, renewal):
                 thread.start()
             self._herald.start()

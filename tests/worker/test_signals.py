@@ -3,7 +3,11 @@
 import os
 import signal
 import sqlite3
+import subprocess
+import sys
 import time
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -126,6 +130,58 @@ def test_sigterm_while_the_fork_server_starts(bench: Bench) -> None:
     assert process.wait(timeout=60) == 75
     assert not any(map(alive, family))
     assert [(t.worker, t.losses) for t in bench.store.trials("s")] == [(None, 0)] * 3
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGHUP])
+def test_told_to_leave_while_it_waits_for_the_database(tmp_path: Path, signum: int) -> None:
+    """`hpo worker --wait`: 75 as ever, for its scheduler to start it again. As the first process of a container, which
+    no signal ends by itself, it would stay.
+    """
+    command = ("worker", "s", "--storage", "postgresql://hpo@127.0.0.1:1/hpo", "--wait", "600")
+    process = subprocess.Popen([sys.executable, "-m", "hpo.cli", *command], cwd=tmp_path, stderr=subprocess.PIPE)
+    assert process.stderr is not None
+    with process.stderr as said:
+        assert b"trying again" in said.readline()
+        process.send_signal(signum)
+        assert process.wait(timeout=60) == 75
+
+
+JOINS = """
+import sys
+from hpo.cli import main
+from hpo.store.roster import Roster
+join = Roster.join
+def late(*arguments, **entry):
+    print("joins", flush=True)
+    sys.stdin.readline()
+    join(*arguments, **entry)
+Roster.join = late
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 75), (signal.SIGINT, 130)])
+def test_told_to_leave_before_it_has_joined(bench: Bench, signum: int, code: int) -> None:
+    """The database is away, or locked, when a worker enters itself: it leaves all the same, and has claimed nothing."""
+    bench.create()
+    database = bench.folder / "hpo.db"
+    places = ("--storage", f"sqlite:///{database}", "--artifacts", bench.address, "--cache", str(bench.cache))
+    process = subprocess.Popen(
+        [sys.executable, "-c", JOINS, "worker", "s", "--allow-mixed", *places],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    with process.stdin, process.stdout, closing(sqlite3.connect(database, isolation_level=None)) as elsewhere:
+        assert process.stdout.readline() == b"joins\n"
+        elsewhere.execute("BEGIN IMMEDIATE")
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+        process.send_signal(signum)
+        assert process.wait(timeout=60) == code
+    assert bench.status().counts["running"] == 0
 
 
 def test_stop_from_elsewhere_drains(bench: Bench) -> None:
