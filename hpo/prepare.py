@@ -70,6 +70,7 @@ def prepare(path: Path, cache: Path) -> Prepared:
         recordings=loaded.train.recordings,
         classes=loaded.classes,
     )
+    _refuse_unrankable(definition, split, loaded)
     if problems := definition.search.pruner.unfit(definition.train.max_epochs, len(split.folds)):
         raise StudyFileError(str(path), problems)
     spaces = _spaces(path, definition, loaded, min(len(fold.train) for fold in split.folds))
@@ -98,6 +99,28 @@ def read_data(options: data.SourceOptions, cache: Path, *, base: Path = Path()) 
         return data.load(options.at(base), cache)
     except OSError as error:  # a folder that may not be looked into, a name that is too long
         raise DataError(f"cannot read {options.place()}: {error.strerror or error}") from error
+
+
+def _refuse_unrankable(definition: StudyDef, split: Split, loaded: data.Loaded) -> None:
+    """Refuses a part of one class where trials are ranked by auroc, which every trial would find out at its own cost.
+
+    Raises:
+        DataError: there is one.
+    """
+    if "auroc" not in definition.train.metrics:
+        return
+    alone = [
+        f"the {part} part of fold {number} ({loaded.classes[loaded.train.y[indices[0]]]})"
+        for number, fold in enumerate(split.folds)
+        for part, indices in fold.parts().items()
+        if part != "train" and len(set(loaded.train.y[indices].tolist())) < 2
+    ]
+    if alone:
+        more = f" and {len(alone) - 5} more" if len(alone) > 5 else ""
+        raise DataError(
+            f"{loaded.name}: one class only in {', '.join(alone[:5])}{more}; auroc ranks one class above another. "
+            "Choose another metric, another split or larger parts"
+        )
 
 
 def _unseen(split: Split, loaded: data.Loaded) -> list[str]:

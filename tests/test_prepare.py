@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hpo.errors import StudyFileError
+from hpo.errors import DataError, StudyFileError
 from hpo.prepare import Prepared, prepare
 from tests.data.files import write_pair
 from tests.study.files import SHORTEST, write
@@ -76,3 +76,17 @@ def test_a_part_without_a_class(tmp_path: Path, split: dict[str, Any], warnings:
     keys = {"data": {"source": "npz", "path": "own.npz"}, "split": {"by": "stratified"} | split}
     found = prepare(write(tmp_path, SHORTEST | keys), tmp_path / "cache").warnings
     assert [text[: len(start)] for text, start in zip(found, warnings, strict=True)] == warnings
+
+
+def test_a_part_that_auroc_cannot_rank(tmp_path: Path) -> None:
+    """It is refused before a trial trains, also where auroc is the second metric; other metrics make do with it."""
+    groups = np.repeat([1, 2, 3], 8)
+    y = np.where(groups == 2, "still", np.tile(["still", "quake"], 12))
+    np.savez(tmp_path / "own.npz", X=np.random.default_rng(0).normal(size=(24, 8, 1)), y=y, groups=groups)
+    keys = {"data": {"source": "npz", "path": "own.npz"}, "split": {"by": "leave-one-group-out"}}
+    for metric in ("auroc", ["accuracy", "auroc"]):
+        study = write(tmp_path, SHORTEST | keys | {"train": {"metric": metric}})
+        with pytest.raises(DataError, match=r"one class only in the validation part of fold 1 \(still\); auroc ranks"):
+            prepare(study, tmp_path / "cache")
+    study = write(tmp_path, SHORTEST | keys | {"train": {"metric": "balanced_accuracy"}})
+    assert len(prepare(study, tmp_path / "cache").split.folds) == 3
