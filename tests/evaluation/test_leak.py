@@ -49,7 +49,8 @@ def leak(file: Path) -> None:
         x = rng.normal(size=(n, STEPS, 2))
         if not suffix:
             x[:, :, 1] = 2.0 * y[:, None] - 1
-        arrays |= {f"X{suffix}": x, f"y{suffix}": y, f"groups{suffix}": np.arange(n) // (n // GROUPS)}
+        people = np.arange(n) // (n // GROUPS) + (0 if suffix else GROUPS)
+        arrays |= {f"X{suffix}": x, f"y{suffix}": y, f"groups{suffix}": people}
     np.savez(file, **arrays)
 
 
