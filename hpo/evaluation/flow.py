@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.console import Console
 
 from hpo import data
@@ -120,7 +119,7 @@ def with_openings(store: Store, report: Report) -> Report:
     return {**report, "openings": _described(openings(store, sha256))} if sha256 else report
 
 
-def optimism(plan: Plan, winner: Ranked, units: int, test: Report, metric: str) -> Report:
+def optimism(plan: Plan, winner: Ranked, units: int | None, test: Report, metric: str) -> Report:
     """As `hpo.evaluation.report.optimism`, and `promised`: the search's best value, whichever configuration has won.
 
     The winner's own value in the search would leave out the luck of the one that had looked better there.
@@ -315,14 +314,11 @@ class _Work:
             here.console.print(f"what the models predicted stays at {request.folder}: {error}", soft_wrap=True)
         return seen, opened
 
-    def _validated(self, grouped: bool) -> int:
-        """How many groups, or windows, are in a validation part."""
+    def _validated(self, grouped: bool) -> int | None:
+        """How many groups, or windows, are in a validation part; None where groups are asked for and there are none."""
         folds = data.parts(self.record.data.split_sha256, self.here.cache)
-        held = [data.open_part(fold.validation) for fold in folds]
-        groups = [np.unique(part.groups) for part in held if part.groups is not None]
-        if grouped and groups:
-            return len(np.unique(np.concatenate(groups)))
-        return min(sum(len(part.y) for part in held), self.record.data.n_train)  # repeated folds hold them repeatedly
+        units = reporting.validated([data.open_part(fold.validation) for fold in folds], grouped)
+        return units and min(units, self.record.data.n_train)  # repeated folds hold windows repeatedly
 
     def _say(self, said: Said) -> None:
         if said.name:

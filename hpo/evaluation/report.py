@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hpo.data import Part
 from hpo.evaluation.baselines import MAJORITY
 from hpo.evaluation.compare import BETTER, EVEN, UNKNOWN, WORSE, spread
 from hpo.evaluation.look import Seen
@@ -23,8 +24,11 @@ def tested(seen: Seen, metric: str, classes: Sequence[str]) -> Values:
     """Everything that is said of the test part: keys `test`, `baselines` and `against`.
 
     All scores are means over the refitted models; the confusion matrix is their sum. Against baselines it is `metric`
-    that counts, but accuracy where that is the loss: most baselines know classes, and no probabilities.
+    that counts, but accuracy where that is the loss: most baselines know classes, and no probabilities. A model whose
+    probabilities are not all finite has no score: it has its place in `values`, and counts nowhere else.
     """
+    values = [score(seen.y, p)[metric] for p in seen.models]
+    seen = replace(seen, models=[p for p in seen.models if np.isfinite(p).all()] or seen.models)
     compared = "accuracy" if metric == "loss" else metric
     predictors = {WINNER: seen.models, **{name: [p] for name, p in seen.baselines.items()}}
     resampled = Resampled(seen.y, seen.groups, predictors, compared)
@@ -36,7 +40,7 @@ def tested(seen: Seen, metric: str, classes: Sequence[str]) -> Values:
             "groups": None if seen.groups is None else len(np.unique(seen.groups)),
             **asdict(spread([one[metric] for one in scores])),
             "interval": asdict(alone.mean(WINNER)),
-            "values": [one[metric] for one in scores],
+            "values": values,
             "metrics": {name: asdict(spread([one[name] for one in scores])) for name in METRICS},
             "classes": list(classes),
             "per_class": _means([per_class(seen.y, p, classes) for p in seen.models]),
@@ -82,13 +86,28 @@ def per_seed(
     return rows
 
 
-def optimism(search: float | None, validation: float, units: int, test: Values, metric: str) -> Values:
+def validated(held: Sequence[Part], grouped: bool) -> int | None:
+    """How many groups validated, or windows: whatever was drawn for the test's interval.
+
+    Args:
+        held: the validation parts of all folds.
+        grouped: groups were drawn.
+
+    Returns: None where groups were drawn and the validation parts have none.
+    """
+    if not grouped:
+        return sum(len(part.y) for part in held)
+    groups = [np.unique(part.groups) for part in held if part.groups is not None]
+    return len(np.unique(np.concatenate(groups))) if groups else None
+
+
+def optimism(search: float | None, validation: float, units: int | None, test: Values, metric: str) -> Values:
     """How much too good the scores before the test were; above 0 is too good, whichever way the metric goes.
 
     Args:
         search: the best value that the search saw; None without a search.
         validation: mean over fresh seeds.
-        units: groups that validated, or windows: whatever was drawn for the test's interval.
+        units: as `validated` returns it.
         test: as `tested` returns it.
         metric: which.
 
@@ -102,7 +121,9 @@ def optimism(search: float | None, validation: float, units: int, test: Values, 
     interval, gap = test["interval"], sign * (validation - test["mean"])
     edge = interval["high" if validation > test["mean"] else "low"]  # the score's room on that side
     # the validation part is as uncertain as the test part would be if it were as small
-    chance = None if edge is None else abs(edge - test["mean"]) * math.sqrt(1 + interval["units"] / units)
+    chance = (
+        None if edge is None or units is None else abs(edge - test["mean"]) * math.sqrt(1 + interval["units"] / units)
+    )
     return {
         "search": None if search is None else sign * (search - test["mean"]),
         "validation": gap,

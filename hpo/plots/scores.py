@@ -60,10 +60,6 @@ def by_class(scores: Scores, *, key: str, of: str) -> Figure:
         key: of the figure. of: whose windows, in words.
     """
     names = tuple(scores)
-    recalls = {name: row.get("recall") for name, row in scores.items()}
-    worst = (
-        min((value, name) for name, value in recalls.items() if value is not None)[1] if any(recalls.values()) else ""
-    )
     layers = tuple(
         Points(
             x=tuple(_number(scores[name].get(score)) for name in names),
@@ -76,7 +72,7 @@ def by_class(scores: Scores, *, key: str, of: str) -> Figure:
         )
         for score, color, mark in OF_CLASSES
     )
-    said = f" {worst} is recognised least often." if worst else ""
+    said = _least({name: value for name in names if (value := scores[name].get("recall")) is not None})
     return Figure(
         key=key,
         title="Class by class",
@@ -87,6 +83,14 @@ def by_class(scores: Scores, *, key: str, of: str) -> Figure:
         layers=layers,
         height=90 + 30 * max(2, len(names)),
     )
+
+
+def _least(recalls: Mapping[str, float]) -> str:
+    """Which classes are recognised least often; nothing where all are recognised alike."""
+    worst = [name for name, value in recalls.items() if value == min(recalls.values())]
+    if len(worst) == len(recalls):
+        return ""
+    return f" {' and '.join(worst)} {'is' if len(worst) == 1 else 'are'} recognised least often."
 
 
 def by_group(scores: Scores, metric: str, *, key: str, of: str, mean: float | None = None) -> Figure:

@@ -8,6 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from rich.console import Console
 
+from hpo.data import Part
 from hpo.evaluation import report as reporting
 from hpo.evaluation.baselines import MAJORITY
 from hpo.evaluation.look import Seen
@@ -203,3 +204,33 @@ def test_the_page_holds_all_tables(groups: NDArray[np.int64] | None) -> None:
     ):
         assert words in text
     assert ("group (test)" in text) == (groups is not None)
+
+
+def test_a_model_without_a_score_is_left_out_everywhere() -> None:
+    """One of five gave NaN: mean, interval and differences are those of the other four, as if it were not there."""
+    y = np.arange(40, dtype=np.int64) % 2
+    p = np.eye(2, dtype=np.float32)[y]
+    wrong, broken = p.copy(), p.copy()
+    wrong[:4], broken[0] = wrong[:4, ::-1], np.nan
+    baselines = {MAJORITY: np.tile(np.array([0.6, 0.4], np.float32), (40, 1))}
+    four, five = (
+        reporting.tested(Seen(y, None, models, baselines, {}, {}), "accuracy", ["rest", "move"])
+        for models in ([wrong, p, wrong, p], [wrong, p, wrong, p, broken])
+    )
+    assert (five["test"]["n"], five["test"]["mean"], five["test"]["interval"]["seeds"]) == (4, 0.95, 4)
+    assert np.isnan(five["test"]["values"][4])
+    assert five["against"] == four["against"]
+    assert five["against"][0]["verdict"] == "better"
+    assert five["test"]["confusion_matrix"] == four["test"]["confusion_matrix"]
+
+
+def test_windows_are_not_compared_with_people() -> None:
+    """Where the test part has groups and validation has none, nobody knows how far chance goes."""
+    test = report(0.6, 0.9)["test"]
+    found = reporting.optimism(None, 0.9, None, test, "accuracy")
+    assert (found["chance"], found["beyond"]) == (None, False)
+    assert found["validation"] == pytest.approx(0.9 - test["mean"])
+    parts = [
+        Part(np.zeros((4, 2, 1), np.float32), np.zeros(4, np.int64), groups) for groups in (None, np.arange(4) // 2)
+    ]
+    assert [reporting.validated([part], grouped) for part in parts for grouped in (False, True)] == [4, None, 4, 2]

@@ -56,6 +56,22 @@ FIGURES = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("recalls", "words"),
+    [
+        ((0.9, 0.5, 1.0), " b is recognised least often."),
+        ((0.5, 0.5, 1.0), " a and b are recognised least often."),
+        ((0.0, None, 1.0), " a is recognised least often."),
+        ((1.0, 1.0, 1.0), ""),
+        ((None, None, 0.5), ""),
+    ],
+)
+def test_the_worst_class_is_named_if_one_is_worse(recalls: tuple[float | None, ...], words: str) -> None:
+    """Where all are recognised alike none is, and a class without windows is no candidate."""
+    scores = {name: {"recall": value} for name, value in zip("abc", recalls, strict=True)}
+    assert by_class(scores, key="classes", of="the test part").note == f"On the test part.{words}"
+
+
 @pytest.mark.parametrize("figure", FIGURES, ids=lambda figure: figure.key)
 def test_a_figure_is_a_picture_and_a_plot(figure: Figure) -> None:
     """The picture is one element with a text for who cannot see it, plotly takes the plot; no name becomes markup."""

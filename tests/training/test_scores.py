@@ -134,3 +134,8 @@ def test_metrics_are_named_without_heavy_imports() -> None:
     assert done.stdout.strip() == "[]"
     assert METRICS["loss"] == "minimize"
     assert {METRICS[name] for name in ("accuracy", "balanced_accuracy", "macro_f1", "auroc")} == {"maximize"}
+
+
+def test_no_loss_is_plain_zero() -> None:
+    """Of probabilities that are certain and right: tables would show a minus before the zero."""
+    assert str(score(np.array([0, 1]), np.eye(2))["loss"]) == "0.0"
