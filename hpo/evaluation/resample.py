@@ -67,6 +67,7 @@ class Resampled:
         self._over = "windows" if groups is None else "groups"
         self._units = len(y) if groups is None else len(np.unique(groups))
         self._of_class = np.unique(y, return_counts=True)[1]
+        self._faultless = {name: _faultless(y, models) for name, models in predictors.items()}
         self._seeds = {name: len(models) for name, models in predictors.items()}
         self._scores = {name: np.array([score_of(metric, y, p) for p in models]) for name, models in predictors.items()}
         rng = np.random.default_rng(seed)
@@ -113,6 +114,9 @@ class Resampled:
         by_seeds = [(float(self._scores[n].var(ddof=1)), self._seeds[n]) for n in names if self._seeds[n] > 1]
         stretch = _stretch(_freedom(float(usable.var(ddof=1)), by_seeds, self._units))
         low, high = (middle + stretch * (end - middle) for end in np.quantile(usable, [TAIL, 1 - TAIL]))
+        below, above = self._unseen_of_classes(names)
+        low = middle - math.hypot(middle - low, below) if below else low
+        high = middle + math.hypot(high - middle, above) if above else high
         return Interval(max(float(low), least), min(float(high), most), self._over, self._units, seeds)
 
     def _unseen(self) -> float | None:
@@ -126,6 +130,27 @@ class Resampled:
         if self._over != "windows" or of is None:
             return None
         return float(np.mean(1 - TAIL ** (1 / of)))
+
+    def _unseen_of_classes(self, names: Sequence[str]) -> tuple[float, float]:
+        """How far below and above the scores of the windows may be by classes of which every draw says the same.
+
+        As `_unseen`, for a balanced accuracy of which only some classes are all right or all wrong: of five windows
+        that are right no draw shows that half of all may be wrong. What is left open there is independent of the rest.
+        """
+        if self._over != "windows" or self._metric != "balanced_accuracy":
+            return 0.0, 0.0
+        room = (1 - TAIL ** (1 / self._of_class)) / len(self._of_class)
+        signs = [sign * self._faultless[name] for sign, name in zip((1, -1), names, strict=False)]
+        below, above = (float(room[np.any([s == side for s in signs], axis=0)].sum()) for side in (1, -1))
+        return below, above
+
+
+def _faultless(y: Labels, models: Sequence[Probabilities]) -> NDArray[np.int64]:
+    """Of each class in `y`: 1 where all models are right in all of its windows, -1 where all are wrong, else 0."""
+    right = np.mean([p.argmax(axis=1) == y for p in models], axis=0)
+    shares = np.array([right[y == c].mean() for c in np.unique(y)])
+    signs: NDArray[np.int64] = (shares == 1).astype(np.int64) - (shares == 0).astype(np.int64)
+    return signs
 
 
 def _windows(rng: np.random.Generator, y: Labels, groups: Labels | None, draws: int) -> Iterator[NDArray[np.intp]]:

@@ -10,6 +10,7 @@ from hpo.render import score, signed
 Report = dict[str, Any]
 # Words for what separates two scores; never a verdict without them.
 INTERVAL = "95 % interval"
+FEW = 20  # windows of a class, of which intervals of an AUROC held the truth in 93 % of simulated evaluations
 
 
 def sentences(report: Report) -> list[str]:
@@ -119,6 +120,12 @@ def _test(report: Report) -> Iterator[str]:
         f"{plus_minus(test['mean'], test['sd'])} over {_count(test['n'], 'seed')}; "
         f"{between(interval['low'], interval['high'])}, by drawing {drawn} anew."
     )
+    rarest = min((row["windows"] for row in test["per_class"].values() if row["windows"]), default=0)
+    if report["metric"] == "auroc" and interval["over"] == "windows" and interval["low"] is not None and rarest < FEW:
+        yield (
+            f"The rarest class has {_count(round(rarest), 'window')}. Of so few the interval of an AUROC is too "
+            "narrow: take it for less than 95 %."
+        )
 
 
 def _openings(report: Report) -> Iterator[str]:

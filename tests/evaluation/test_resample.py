@@ -101,6 +101,31 @@ def test_no_mistake_is_no_proof() -> None:
         assert (nothing.low, nothing.high) == (None, None)
 
 
+def test_a_rare_class_without_a_mistake_leaves_room() -> None:
+    """Five windows that are all right show nothing in any draw; the balanced accuracy may be lower by half of 0.52.
+
+    Of what is all wrong it may be higher; of their difference both count; of plain accuracy nothing changes.
+    """
+    y = np.repeat(np.arange(2), [35, 5])
+    eye = np.eye(2, dtype=np.float32)
+    right = eye[np.where(np.arange(40) < 7, 1, y)]  # seven mistakes, all in the frequent class
+    wrong = eye[np.where(np.arange(40) < 5, 1, 0)]
+    found = Resampled(y, None, {"right": [right], "wrong": [wrong]}, "balanced_accuracy", draws=500)
+    room = (1 - 0.025**0.2) / 2
+    top, bottom = found.mean("right"), found.mean("wrong")
+    assert top.low is not None
+    assert bottom.high is not None
+    assert 0.9 - room - 0.1 < top.low < 0.9 - room
+    assert 3 / 7 + room < bottom.high < 3 / 7 + room + 0.1
+    apart, middle = found.difference("right", "wrong"), 0.9 - 3 / 7
+    assert apart.low is not None
+    assert apart.high is not None
+    assert middle - room - 0.1 < apart.low < middle - room
+    assert middle < apart.high < middle + 0.1
+    plain = Resampled(y, None, {"right": [right]}, "accuracy", draws=500).mean("right")
+    assert plain.low == pytest.approx(0.825 - 0.12, abs=0.03)
+
+
 @pytest.mark.parametrize(("people", "sign"), [(5, 0), (6, 1)])
 def test_enough_people_who_all_say_the_same_are_more_than_chance(people: int, sign: int) -> None:
     """Six at least, as with seeds; nobody can tell from fewer, and nothing where there is no difference."""

@@ -96,6 +96,18 @@ def test_scores_that_the_test_part_does_not_have(metric: str, models: int) -> No
     assert all(figure is not None and "<svg" in picture(figure) for figure in html)
 
 
+@pytest.mark.parametrize(("rare", "metric", "told"), [(5, "auroc", True), (20, "auroc", False), (5, "accuracy", False)])
+def test_too_narrow_an_interval_is_called_so(rare: int, metric: str, told: bool) -> None:
+    """Where a class is rare that of an AUROC holds the truth less often than it promises, and nothing simple helps."""
+    y = np.repeat(np.array([0, 1], dtype=np.int64), [40, rare])
+    p = np.random.default_rng(0).random((len(y), 2)).astype(np.float32)
+    seen = Seen(y=y, groups=None, models=[p], baselines={}, left_out={}, seconds={})
+    found = finite(reporting.tested(seen, metric, ["rest", "move"]))
+    found["test"]["openings"] = report(0.9, 0.9)["test"]["openings"]
+    text = said(report(0.9, 0.9, metric) | found)
+    assert (f"The rarest class has {rare} windows. Of so few the interval of an AUROC is too narrow" in text) == told
+
+
 def test_the_comparison_on_validation() -> None:
     """Better or not distinguishable, with the interval; nothing is claimed from one seed or without a runner-up."""
     better = report(0.9, 0.9)
