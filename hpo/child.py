@@ -263,10 +263,16 @@ class ForkServer:
 
     def _lost(self, control: socket.socket) -> None:
         """The server is gone, and with it the news of its children: end them, and wait until they are gone."""
+        process = self._process
         control.close()
         self._control = None
         for child in self._running.values():
             child.kill()
+        if process is not None:  # without its socket it is of no use; its children become init's with its end
+            process.kill()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(CLOSE_SECONDS)
+        for child in self._running.values():
             _wait_for_stranger(child.pid)
             child.exited(None)
         self._running.clear()
@@ -292,19 +298,23 @@ def _kill(pid: int) -> None:
 
 
 def _has_ended(pid: int) -> bool:
-    """Whether a process is gone, or has ended and nobody has asked how."""
+    """Whether a process is gone, or has ended with all of its threads and nobody has asked how."""
+    here = Path(f"/proc/{pid}")
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+        state = (here / "stat").read_text().rpartition(")")[2].split()[0]
+        return state in "ZX" and len(list((here / "task").iterdir())) == 1
     except (FileNotFoundError, ProcessLookupError):
         return True
 
 
 def _wait_for_stranger(pid: int, seconds: float = 5.0) -> None:
-    """Waits until a process that is not our child is gone; init reaps it, which takes milliseconds."""
+    """Waits until an orphan has ended; init reaps it, which takes milliseconds, and may be this very process."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
+            gone = os.waitpid(pid, os.WNOHANG)[0] == pid
+        except ChildProcessError:  # init is somebody else
+            gone = _has_ended(pid)
+        if gone:
             return
         time.sleep(0.01)

@@ -1,6 +1,9 @@
 """The fork server with the real TensorFlow: it stays uninitialised, and its children train, repeat and leave."""
 
+import ctypes
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -157,3 +160,23 @@ def test_the_first_operation_comes_soon(server: ForkServer, parts: tuple[FoldPar
     assert 0 < message.seconds < 60
     child.kill()
     child.wait()
+
+
+def test_the_first_process_of_a_container_buries_its_orphans(
+    parts: tuple[FoldParts, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fork server that dies leaves its children to init, which may be the supervisor: none stays as a zombie."""
+    monkeypatch.setenv("FAKE", '{"epochs": 1000, "pause": 0.1}')
+    prctl, subreaper = ctypes.CDLL(None).prctl, 36  # PR_SET_CHILD_SUBREAPER: orphans become ours, as if we were init
+    assert prctl(subreaper, 1) == 0
+    try:
+        server = fake_server()
+        orphans = [server.start(spec(parts, tmp_path, number=n), tmp_path / "log.txt") for n in range(3)]
+        assert server.pid is not None
+        os.kill(server.pid, signal.SIGKILL)
+        for child in orphans:
+            assert child.wait(60)
+            assert not Path(f"/proc/{child.pid}").exists()
+        server.close()
+    finally:
+        prctl(subreaper, 0)
