@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from hpo.trial import Cause, Epoch, Result, Started, Stop, TrialSpec, decode, en
 
 START_SECONDS = 120  # for the fork server's imports, on a cold disk
 CLOSE_SECONDS = 5
-END_SECONDS = 10  # from the killing of a process to the news that it is gone
+END_SECONDS = 30  # from the killing of a process to the news that it is gone
 LOOK_SECONDS = 0.2  # between two looks whether whoever waits for a process still wants it
 COMMAND = (sys.executable, "-m", "hpo.forkserver")
 
@@ -201,21 +201,24 @@ class ForkServer:
             self._process.wait()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._ready = False
-        with theirs, contextlib.ExitStack() as stack:
+        with theirs, contextlib.ExitStack() as unless_started, contextlib.ExitStack() as stack:
+            unless_started.callback(ours.close)
             log = None
             if self._log is not None:
                 self._log.parent.mkdir(parents=True, exist_ok=True)
                 log = stack.enter_context(self._log.open("ab"))
                 self._log_begins = log.tell()
-            self._process = subprocess.Popen(
-                [*self._command, str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-                env=child_environment(),
-                stdin=subprocess.DEVNULL,
-                process_group=0,  # a Ctrl-C at the terminal is for the supervisor alone
-                stdout=log,
-                stderr=log,
-            )
+            with _uninterrupted():
+                self._process = subprocess.Popen(
+                    [*self._command, str(theirs.fileno())],
+                    pass_fds=[theirs.fileno()],
+                    env=child_environment(),
+                    stdin=subprocess.DEVNULL,
+                    process_group=0,  # a Ctrl-C at the terminal is for the supervisor alone
+                    stdout=log,
+                    stderr=log,
+                )
+            unless_started.pop_all()
         with self._changed:
             self._control = ours
             threading.Thread(target=self._read, args=(ours,), name="fork-server-reader", daemon=True).start()
@@ -268,10 +271,12 @@ class ForkServer:
         self._control = None
         for child in self._running.values():
             child.kill()
-        if process is not None:  # without its socket it is of no use; its children become init's with its end
-            process.kill()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(CLOSE_SECONDS)
+        if process is not None:  # its children become init's with its end, and it ends without its socket
+            try:
+                process.wait(CLOSE_SECONDS if self._ready else 0)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
         for child in self._running.values():
             _wait_for_stranger(child.pid)
             child.exited(None)
@@ -290,6 +295,26 @@ class ForkServer:
                 except subprocess.TimeoutExpired:
                     self._process.kill()
                     self._process.wait()
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Puts off what signals do in Python: a process whose start they cut short is there, and nobody knows it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # handlers run elsewhere
+        return
+    heard: list[int] = []
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: handler for number in signals if callable(handler := signal.getsignal(number))}
+    for number in before:
+        signal.signal(number, lambda signum, _: heard.append(signum))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    for signum in heard:
+        before[signal.Signals(signum)](signum, None)
 
 
 def _kill(pid: int) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -180,3 +181,22 @@ def test_the_first_process_of_a_container_buries_its_orphans(
         server.close()
     finally:
         prctl(subreaper, 0)
+
+
+def test_ctrl_c_in_the_midst_of_its_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Whoever started it knows it by then, and ends it: no process stays."""
+    started: list[int] = []
+
+    class Interrupted(subprocess.Popen[bytes]):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            started.append(self.pid)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    server = ForkServer(log=tmp_path / "log.txt")
+    monkeypatch.setattr(subprocess, "Popen", Interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        server.warm_up()
+    server.close()
+    assert len(started) == 1
+    assert not Path(f"/proc/{started[0]}").exists()
