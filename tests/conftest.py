@@ -59,8 +59,8 @@ hypothesis.settings.load_profile("hpo")
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Two processes more than there are cores: a quarter of the time of the tests is waiting."""
-    return len(os.sched_getaffinity(0)) + 2
+    """One process more than there are cores: a quarter of the time of the tests is waiting."""
+    return len(os.sched_getaffinity(0)) + 1
 
 
 LONG = {"faults"}  # folders in which few tests take minutes
