@@ -115,7 +115,7 @@ def _check_machine(output: Path) -> None:
 
 def _choose(store: Store, study: StudyRecord, number: int | None, place: Place) -> _Chosen:
     if study.refits:
-        parent = study.name.partition("/")[0]
+        parent = study.definition.parent
         raise UsageError(
             f"study {study.name!r} refits the winner of an evaluation, and no data were held out to say what a single "
             f"refit is worth; `hpo export {parent} --format bundle` packs the first one with the evaluation's scores"

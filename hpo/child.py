@@ -19,6 +19,7 @@ from typing import Any
 
 from hpo.errors import HpoError
 from hpo.settings import child_environment
+from hpo.signals import heard_by
 from hpo.trial import Cause, Epoch, Result, Started, Stop, TrialSpec, decode, encode
 
 START_SECONDS = 120  # for the fork server's imports, on a cold disk
@@ -266,17 +267,11 @@ class ForkServer:
 
     def _lost(self, control: socket.socket) -> None:
         """The server is gone, and with it the news of its children: end them, and wait until they are gone."""
-        process = self._process
         control.close()
         self._control = None
         for child in self._running.values():
             child.kill()
-        if process is not None:  # its children become init's with its end, and it ends without its socket
-            try:
-                process.wait(CLOSE_SECONDS if self._ready else 0)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        self._bury()  # its children become init's with its end
         for child in self._running.values():
             _wait_for_stranger(child.pid)
             child.exited(None)
@@ -289,12 +284,17 @@ class ForkServer:
             if control is not None:
                 with contextlib.suppress(OSError):
                     control.shutdown(socket.SHUT_RDWR)
-            if self._process is not None:
-                try:
-                    self._process.wait(CLOSE_SECONDS if self._ready else 0)  # no children before its imports are done
-                except subprocess.TimeoutExpired:
-                    self._process.kill()
-                    self._process.wait()
+            self._bury()
+
+    def _bury(self) -> None:
+        """Waits until the server is gone, which ends by itself without its socket; kills it if that takes long."""
+        if self._process is None:
+            return
+        try:
+            self._process.wait(CLOSE_SECONDS if self._ready else 0)  # no children before its imports are done
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
 
 
 @contextlib.contextmanager
@@ -304,17 +304,10 @@ def _uninterrupted() -> Iterator[None]:
         yield  # handlers run elsewhere
         return
     heard: list[int] = []
-    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: handler for number in signals if callable(handler := signal.getsignal(number))}
-    for number in before:
-        signal.signal(number, lambda signum, _: heard.append(signum))
-    try:
+    with heard_by(lambda number, _: heard.append(number)):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    for signum in heard:
-        before[signal.Signals(signum)](signum, None)
+    for number in heard:
+        signal.raise_signal(number)
 
 
 def _kill(pid: int) -> None:

@@ -19,6 +19,7 @@ from hpo.knowledge import Knowledge
 from hpo.launch import Plan, Wish, local
 from hpo.prepare import Prepared
 from hpo.render import best_words, score, state, summary_line
+from hpo.signals import heard_by
 from hpo.store import Store, StudyRecord, is_outage, missing, on_server, retried
 from hpo.study import differences
 from hpo.watching import Watch
@@ -133,13 +134,8 @@ def _leaving_when_told() -> Iterator[None]:
     def leave(signum: int, _: object) -> None:
         raise SystemExit(DRAINED)
 
-    heard = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, leave) for number in heard}  # nohup means it
-    try:
+    with heard_by(leave, (signal.SIGTERM, signal.SIGHUP)):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def attend(store: Store, wish: Wish, console: Console) -> int:

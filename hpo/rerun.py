@@ -151,7 +151,7 @@ def _spread(store: Store, record: StudyRecord, claim: Claim) -> Spread | None:
 
     A refit is compared with refits alone: its value is the score of data that it was trained on.
     """
-    searched = record.name.partition("/")[0]
+    searched = record.definition.parent
     names = {record.name} if record.name == f"{searched}/refit" else {searched, f"{searched}/evaluate"}
     values = [
         trial.value

@@ -212,6 +212,11 @@ class StudyDef(Table):
         """Whether hpo made the study beside another one: all of its trials are given, and nothing is searched."""
         return "/" in self.name
 
+    @property
+    def parent(self) -> str:
+        """Name of the study that hpo made this one beside; its own where it did not."""
+        return self.name.partition("/")[0]
+
     def plain(self) -> dict[str, Any]:
         """The definition as JSON-ready values, defaults included."""
         return self.model_dump(mode="json", by_alias=True)

@@ -39,12 +39,12 @@ def fill(folder: Path, claim: Claim, spool: Spool, artifacts: Artifacts, give_up
     if claim.attempt == 1:
         return
     here = [key for key in spool.found() if key.number == claim.number and key.attempt < claim.attempt]
-    last = spool.folder(here[-1]) if here else None
-    if last is not None:
+    lacking = True
+    if here:
+        last = spool.folder(here[-1])
         _copy(last, folder)
-    elsewhere = not here or here[-1].attempt < claim.attempt - 1
-    again = last is not None and (last / _WITHOUT).exists()
-    if (elsewhere or again) and not _fetched(folder, claim, spool, artifacts, give_up):
+        lacking = here[-1].attempt < claim.attempt - 1 or (last / _WITHOUT).exists()
+    if lacking and not _fetched(folder, claim, spool, artifacts, give_up):
         (folder / _WITHOUT).touch()
 
 

@@ -3,6 +3,7 @@
 Nothing here imports TensorFlow, and no child hears of the database.
 """
 
+import contextlib
 import logging
 import os
 import signal
@@ -23,6 +24,7 @@ from hpo.child import ForkServer
 from hpo.errors import HpoError, StorageError, StudyFailedError
 from hpo.notify import Herald
 from hpo.settings import Times
+from hpo.signals import heard_by
 from hpo.slot import Slot, Wishes
 from hpo.specify import specify
 from hpo.spool import Spool
@@ -121,7 +123,7 @@ class Supervisor:
             UsageError: the port for the monitor is taken.
         """
         monitor = self._monitor()
-        before = {}
+        signals = contextlib.ExitStack()
         slots = [threading.Thread(target=slot.run, name=f"slot-{i}", daemon=True) for i, slot in enumerate(self._slots)]
         renewal = threading.Thread(target=self._renew_until_left, name="renewal", daemon=True)
         try:
@@ -134,11 +136,7 @@ class Supervisor:
             )
             # Before the first claim a signal may end all this at once, from here on it is only noted: a handler that
             # did more could stop the very thread that it interrupts.
-            before = {
-                signum: signal.signal(signum, lambda number, _: self._heard.append(number))
-                for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-                if signal.getsignal(signum) is not signal.SIG_IGN  # nohup means it
-            }
+            signals.enter_context(heard_by(lambda number, _: self._heard.append(number)))
             for thread in (*slots, renewal):
                 thread.start()
             self._herald.start()
@@ -157,8 +155,7 @@ class Supervisor:
             self._left.set()
             self._herald.stop()
             self._server.close()
-            for signum, handler in before.items():
-                signal.signal(signum, handler)
+            signals.close()
             if renewal.is_alive():
                 renewal.join()
             if monitor is not None:

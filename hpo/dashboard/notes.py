@@ -70,7 +70,7 @@ def of_study(status: Status, record: StudyRecord, evaluation: Mapping[str, Any] 
         ("time", f"training {duration(status.seconds['training'])}, overhead {duration(status.seconds['overhead'])}"),
     ]
     if record.definition.sibling:
-        rows.append(("part of", f"the evaluation of `{record.name.partition('/')[0]}`"))
+        rows.append(("part of", f"the evaluation of `{record.definition.parent}`"))
     else:
         rows.append(("evaluated", _evaluated(evaluation)))
         rows.append(("take it", f"`hpo export {record.name} -o best.json`"))

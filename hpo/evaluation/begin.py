@@ -127,7 +127,7 @@ def due(store: Store, record: StudyRecord, asked: Asked) -> Due:
         UsageError: the study is itself part of an evaluation, or no trial completed.
     """
     if record.definition.sibling:
-        parent = record.name.partition("/")[0]
+        parent = record.definition.parent
         raise UsageError(
             f"study {record.name!r} is part of an evaluation; `hpo evaluate {parent}` evaluates {parent!r}"
         )

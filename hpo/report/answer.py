@@ -156,7 +156,7 @@ def _searched(found: Found) -> Answer:
 
 def _worth(found: Found) -> tuple[str, str]:
     """What the best value of a search is, and how little it says."""
-    parent = found.record.name.partition("/")[0]
+    parent = found.record.definition.parent
     if found.record.definition.sibling:
         said = f"An evaluation gave these trials out; `hpo report {parent}` says what came of them."
         if found.record.refits:

@@ -4,6 +4,7 @@ Children train nothing (tests/fake_server.py), but are real processes of a real 
 at stands in `Fleet.history`.
 """
 
+import contextlib
 import os
 import random
 import signal
@@ -12,7 +13,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -216,15 +217,21 @@ class Fleet:
         self.stops.append((time.time(), time.time() + self.lease + 2.0))
         self.history["stopped past the lease"] += 1
 
+    @contextlib.contextmanager
+    def noting_outage(self) -> Iterator[None]:
+        """The database is away meanwhile, and comes back at the end."""
+        began = time.time()
+        yield
+        self.outages.append((began, time.time() + AWAY_SECONDS + self.lease))
+
     def outage(self, seconds: float, mode: str) -> None:
         """The database is away: "fast" in order, "immediate" by a crash."""
-        began = time.time()
-        self.server.stop(mode)
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            time.sleep(0.1)  # the outage itself
-        self.server.start()
-        self.outages.append((began, time.time() + AWAY_SECONDS + self.lease))
+        with self.noting_outage():
+            self.server.stop(mode)
+            deadline = time.monotonic() + seconds
+            while time.monotonic() < deadline:
+                time.sleep(0.1)  # the outage itself
+            self.server.start()
         self.history[f"database outage ({mode})"] += 1
 
     def close(self) -> None:

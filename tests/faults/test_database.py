@@ -67,11 +67,12 @@ def test_others_take_every_connection(postgres: Server, begin: Begin, tmp_path: 
     fleet = Fleet(address, postgres, tmp_path, 2, lease=LEASE)
     try:
         keep(fleet, until=lambda: len(fleet.holds()) == 2)
-        keep(fleet, until=lambda: crowd.push() == 0)
-        fleet.join()
-        _past(fleet, PAST_THE_LEASE)
-        refused = [worker for worker in fleet.workers if "too many clients" in worker.log.read_text()]
-        crowd.leave()
+        with fleet.noting_outage():
+            keep(fleet, until=lambda: crowd.push() == 0)
+            fleet.join()
+            _past(fleet, PAST_THE_LEASE)
+            refused = [worker for worker in fleet.workers if "too many clients" in worker.log.read_text()]
+            crowd.leave()
         keep(fleet)
     finally:
         crowd.leave()
@@ -95,14 +96,15 @@ def test_the_disk_of_the_database_is_full(require: Require, disks: Disks, begin:
         fleet = Fleet(address, server, tmp_path, 2, lease=LEASE)
         try:
             keep(fleet, until=lambda: len(fleet.holds()) == 2)
-            _fill(disk)
-            _write(address)
-            _past(fleet, PAST_THE_LEASE)
-            panicked = "PANIC:  could not write to file" in server.said
-            refused = [worker for worker in fleet.workers if "cannot be used" in worker.log.read_text()]
-            (disk / "ballast").unlink()
-            if not server.running:
-                server.start()
+            with fleet.noting_outage():
+                _fill(disk)
+                _write(address)
+                _past(fleet, PAST_THE_LEASE)
+                panicked = "PANIC:  could not write to file" in server.said
+                refused = [worker for worker in fleet.workers if "cannot be used" in worker.log.read_text()]
+                (disk / "ballast").unlink()
+                if not server.running:
+                    server.start()
             keep(fleet)
         finally:
             fleet.close()
@@ -114,7 +116,7 @@ def test_the_disk_of_the_database_is_full(require: Require, disks: Disks, begin:
 
 
 def _nothing_is_lost(store: Store, fleet: Fleet, folder: Path) -> None:
-    found = look(fleet.address, TRIALS, folder / "diary", LEASE)
+    found = look(fleet.address, TRIALS, folder / "diary", LEASE, fleet.outages)
     assert found.clean, found
     assert store.status("s").counts == {"complete": TRIALS, "pruned": 0, "fail": 0, "running": 0, "waiting": 0}
     assert fleet.deserted == []
