@@ -22,7 +22,10 @@ SPACE: Space = {
 
 
 def attempts(folder: Path) -> dict[tuple[int, int], tuple[int, int]]:
-    """Number and attempt of every training -> epochs that were over at its start and at its end, by the logs."""
+    """Number and attempt of every training -> epochs that were over at its start and at its end, by the logs.
+
+    An attempt that was killed before it came to train says neither what it goes on from nor an epoch, and is left out.
+    """
     found = {}
     for log in folder.glob("artifacts/s/*/log.txt"):
         for part in log.read_text(errors="replace").split("--- trial ")[1:]:
@@ -30,7 +33,8 @@ def attempts(folder: Path) -> dict[tuple[int, int], tuple[int, int]]:
             before = re.search(r"going on after step (\d+)", part)
             begin = int(before[1]) + 1 if before else 0
             over = [int(epoch) for epoch in re.findall(r"epoch (\d+)  ", part)]
-            found[number, attempt] = (begin, max(over, default=begin))
+            if attempt == 1 or before or over:
+                found[number, attempt] = (begin, max(over, default=begin))
     return found
 
 
@@ -69,7 +73,6 @@ def test_five_kills_cost_at_most_an_epoch_each(postgres: Server, tmp_path: Path)
     assert sum(fleet.history.values()) == 5
     repeated = {}
     for (number, attempt), (begin, _) in history.items():
-        # an attempt that was killed before it came to train has no log
         ends = [end for (other, earlier), (_, end) in history.items() if other == number and earlier < attempt]
         if ends:
             repeated[number, attempt] = max(ends) - begin
