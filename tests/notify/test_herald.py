@@ -216,18 +216,18 @@ def test_it_is_tried_again(tmp_path: Path, hook: Hook, caplog: pytest.LogCapture
     hook.statuses = [503, 503]
 
     def looked() -> None:
+        refused = len(caplog.records)
         with caplog.at_level(logging.WARNING, "hpo"):
-            Herald(store, "s", FAST).close(leave=lambda: len(hook.heard) > before)
+            Herald(store, "s", FAST).close(leave=lambda: len(caplog.records) > refused)
 
-    before = 0
     looked()
     outbox = Outbox(store, store.study("s"))
     assert outbox.take(["webhook"], 1.0) is None  # not due yet
-    before, now = 1, now + 6
+    now += 6
     looked()
     now += 6  # the second pause is twice as long
     assert outbox.take(["webhook"], 1.0) is None
-    before, now = 2, now + 6
+    now += 6
     looked()
     assert (len(hook.heard), outbox.waiting(["webhook"])) == (3, False)
     assert "finished study could not be told of: 127.0.0.1 answered 503; trying again in 5 s" in caplog.text
