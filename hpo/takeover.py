@@ -1,6 +1,5 @@
 """What an attempt at a trial begins with: files of the attempt before, from this node or from the artifact store."""
 
-import contextlib
 import logging
 import shutil
 import tempfile
@@ -42,7 +41,8 @@ def fill(folder: Path, claim: Claim, spool: Spool, artifacts: Artifacts, give_up
     lacking = True
     if here:
         last = spool.folder(here[-1])
-        _copy(last, folder)
+        # its worker may stand still while its child goes on, and replaces a checkpoint that was listed by a newer one
+        any(_copied(last, folder) for _ in range(LISTINGS))
         lacking = here[-1].attempt < claim.attempt - 1 or (last / _WITHOUT).exists()
     if lacking and not _fetched(folder, claim, spool, artifacts, give_up):
         (folder / _WITHOUT).touch()
@@ -56,9 +56,7 @@ def _fetched(folder: Path, claim: Claim, spool: Spool, artifacts: Artifacts, giv
     def fetch() -> None:
         try:
             # a checkpoint that was listed may be replaced by a newer one before it is read
-            for _ in range(LISTINGS):
-                if _got(artifacts, claim.artifacts, beside):
-                    break
+            any(_got(artifacts, claim.artifacts, beside) for _ in range(LISTINGS))
         except (HpoError, OSError) as error:
             failed.append(str(error))
         answered.set()
@@ -69,7 +67,7 @@ def _fetched(folder: Path, claim: Claim, spool: Spool, artifacts: Artifacts, giv
         pass
     done = answered.is_set() and not failed
     if done:
-        _copy(beside, folder)
+        _copied(beside, folder)
     else:
         why = failed[0] if failed else f"no answer of {artifacts.address} within {FETCH:.0f} s"
         log.warning("trial %d may begin anew, because its files cannot be had: %s", claim.number, why)
@@ -87,9 +85,13 @@ def _got(artifacts: Artifacts, folder: str, target: Path) -> bool:
     return whole
 
 
-def _copy(source: Path, target: Path) -> None:
-    """Copies what a successor goes on from; what vanishes meanwhile is of an attempt that still runs somewhere."""
+def _copied(source: Path, target: Path) -> bool:
+    """Copies what a successor goes on from. False where something of it was gone by then."""
+    whole = True
     for path in files(source):
         if path.name == LOG or checkpoints.is_one(path.name):
-            with contextlib.suppress(FileNotFoundError):
+            try:
                 shutil.copy2(path, target / path.name)
+            except FileNotFoundError:
+                whole = False
+    return whole

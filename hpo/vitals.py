@@ -23,7 +23,7 @@ class Vitals:
         self._lock = threading.Lock()
         self._clock = clock
         self._late = max(2 * renew, RENEW_SECONDS)
-        self._turned = self._renewed = clock()
+        self._turned = self._asked = self._renewed = clock()
         self.ended: Counter[Cause] = Counter()
         self.values: list[float] = []
         """The worst and the best value of the trials that completed here; empty before one did."""
@@ -34,9 +34,13 @@ class Vitals:
         """The supervisor's loop made a turn."""
         self._turned = self._clock()
 
+    def asks(self) -> None:
+        """All leases are about to be renewed: an answer is no younger than its question."""
+        self._asked = self._clock()
+
     def renewed(self) -> None:
-        """All leases were renewed."""
-        self._renewed = self._clock()
+        """They were, by the question that was asked last, and what was lost is known to everybody here."""
+        self._renewed = self._asked
 
     def epoch(self) -> None:
         """A trial finished an epoch."""

@@ -235,10 +235,11 @@ class Supervisor:
         held = [running for slot in self._slots if (running := slot.running) is not None]
         orders = self._claims.renew([running.claim for running in held])
         for running in held:
-            # one that has its result is finishing, and no longer leased for a good reason
-            if running.claim.key in orders.lost and running.result is None:
-                running.lost = True
+            if running.claim.key in orders.lost:
                 self._carrier.lose(running.claim)
+                # one that has its result may be finishing, and no longer leased for a good reason: `finish` finds out
+                running.lost = running.lost or running.result is None
+        self._vitals.renewed()  # not before: what is carried depends on it
         if orders.stop and not self._wishes.drain.is_set():
             log.info("asked to stop: finishing %d running trials", len(held))
             self._wishes.over = Over(reason="stop")

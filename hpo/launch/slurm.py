@@ -36,20 +36,22 @@ _SCRIPT = """\
 #SBATCH --signal=B:TERM@{notice}
 #SBATCH --output={output}
 cd {folder} || exit 1
+# bash waits for its child before it hears of a signal, unless it is told what to do with it
+worker= told=
+trap 'told=1; kill -TERM $worker 2>/dev/null' TERM
 {worker} &
 worker=$!
-# bash waits for its child before it hears of a signal, unless it is told what to do with it
-trap 'kill -TERM "$worker"' TERM
+if [ -n "$told" ]; then kill -TERM "$worker"; fi
 wait "$worker"
 status=$?
 while kill -0 "$worker" 2>/dev/null; do
     wait "$worker"
     status=$?
 done
-# 75: told to leave with work left. By task: the job id of one of them is also that of the whole array. One that was
-# cancelled, or that SLURM itself queues again, does not run any more
+# 75: told to leave with work left; 143: told before it could hear. By task: the job id of one of them is also that of
+# the whole array. One that was cancelled, or that SLURM itself queues again, does not run any more
 task="${{SLURM_ARRAY_JOB_ID}}_$SLURM_ARRAY_TASK_ID"
-if [ "$status" -eq 75 ] && [ "$(squeue --noheader --jobs "$task" --format %T)" = RUNNING ]; then
+if [[ "$status" == @(75|143) ]] && [ "$(squeue --noheader --jobs "$task" --format %T)" = RUNNING ]; then
     scontrol requeue "$task"
 fi
 exit "$status"

@@ -254,11 +254,10 @@ class Claims:
     def renew(self, claims: Iterable[Claim]) -> Orders:
         """Renews the leases of `claims`, and says what a worker must know: what is lost, whether to stop."""
         wanted = list(claims)
-        orders = self._retried(lambda: self._renew(wanted))
-        self._vitals.renewed()
-        return orders
+        return self._retried(lambda: self._renew(wanted))
 
     def _renew(self, claims: list[Claim]) -> Orders:
+        self._vitals.asks()
         with self._store.rdb.engine.begin() as connection:
             now = self._books.tick(connection)
             lost = self._leases.renew(connection, claims, now)

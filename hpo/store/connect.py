@@ -192,10 +192,11 @@ def retried(
         except OUTAGE as error:
             leaving = give_up is not None and give_up.is_set()
             limit = min(for_seconds, LEAVING_SECONDS) if leaving else for_seconds
-            if time.monotonic() - began > limit:
+            left = limit - (time.monotonic() - began)
+            if left < 0:
                 raise StorageError(f"the database could not be used for {limit:.0f} s: {reason(error)}") from error
             log.warning("the database cannot be used: %s; trying again in %.1f s", reason(error), pause)
-        wait = pause * random.uniform(0.5, 1.0)
+        wait = min(left, pause * random.uniform(0.5, 1.0))
         if give_up is None or give_up.is_set():
             time.sleep(wait)
         else:

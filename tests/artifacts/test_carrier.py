@@ -1,5 +1,7 @@
 """Whose files are carried, and whose are not: the cases that a fault in the right moment brings about."""
 
+import contextlib
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -71,8 +73,11 @@ class Node:
 
     def stored(self) -> dict[str, str]:
         """Name -> content of what the store holds of the trial."""
-        names = [entry.name for entry in self.store.entries()]
-        return {name.removeprefix("s/0/"): (self.store.root / name).read_text() for name in names}
+        found = {}
+        for entry in self.store.entries():
+            with contextlib.suppress(FileNotFoundError):  # removed since it was listed
+                found[entry.name.removeprefix("s/0/")] = (self.store.root / entry.name).read_text()
+        return found
 
 
 @pytest.fixture
@@ -121,8 +126,8 @@ def test_a_worker_that_stood_still_writes_over_nobodys_files(node: Node) -> None
     write(folder, "log.txt", "checkpoint-1-0.npz")
     carrier.settle(20)
     assert node.stored() == {}
-    node.sure = True
     carrier.lose(claim(1))
+    node.sure = True
     carrier.settle(20)
     write(folder, "curves.json")
     carrier.drop(claim(1))
@@ -171,6 +176,7 @@ def test_another_workers_folders_are_its_own(node: Node) -> None:
 def test_a_successor_begins_with_what_is_here_or_was_elsewhere(node: Node) -> None:
     """The last attempt's files: from this node if it was here, else from the store; then the older folder goes."""
     node.left(1, "log.txt", "checkpoint-1-3.npz", "curves.json")
+    node.record(1)
     carrier = node.carrier()
     second = carrier.begin(claim(2), lambda: False)
     assert carrier.begin(claim(2), lambda: False) == second
@@ -190,6 +196,22 @@ def test_a_successor_begins_with_what_is_here_or_was_elsewhere(node: Node) -> No
         "checkpoint-1-3.npz": "attempt 1",
         "checkpoint-3-7.npz": "attempt 3, elsewhere",
     }
+
+
+def test_a_checkpoint_that_is_replaced_while_a_successor_copies(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its worker stands still, its training goes on: the successor takes the newer one, and begins not from nothing."""
+    node.left(1, "log.txt", "checkpoint-1-3.npz")
+    node.record(1)
+    copy = shutil.copy2
+
+    def late(source: Path, target: Path) -> object:
+        if source.name == "checkpoint-1-3.npz":
+            source.rename(source.with_name("checkpoint-1-4.npz"))
+        return copy(source, target)
+
+    monkeypatch.setattr("hpo.takeover.shutil.copy2", late)
+    second = node.carrier().begin(claim(2), lambda: False)
+    assert sorted(path.name for path in second.glob("[!.]*")) == ["checkpoint-1-4.npz", "log.txt"]
 
 
 def test_what_could_not_be_had_is_asked_for_again(node: Node) -> None:
@@ -272,8 +294,9 @@ def test_a_long_outage_ends_no_carrier(node: Node, monkeypatch: pytest.MonkeyPat
     store.refusals = 1500
     node.store = store
     carrier = node.carrier()
-    carrier._tries = 1000
     write(carrier.begin(claim(1), lambda: False), "log.txt")
+    wait_for(lambda: carrier._tries > 0)
+    carrier._tries = 1000
     wait_for(lambda: carrier._tries > 1030)
     store.refusals = 0
     wait_for(lambda: node.stored().keys() == {"log.txt"})

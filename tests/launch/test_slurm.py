@@ -97,8 +97,8 @@ def submitted(slurm: Cluster, monkeypatch: pytest.MonkeyPatch, wish: Wish, worke
 
 
 def wait_until(ready: Callable[[], bool]) -> None:
-    """Looks again and again for half a minute."""
-    deadline = time.monotonic() + 30
+    """Looks again and again for a minute."""
+    deadline = time.monotonic() + 60
     while not ready():
         assert time.monotonic() < deadline
         time.sleep(0.1)
@@ -113,16 +113,22 @@ def seen_by_a_worker(tmp_path: Path, slurm: Cluster, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize(
-    ("order", "state"), [(["scancel"], "CANCELLED"), (["scancel", "--batch", "-sTERM"], "PENDING")]
+    ("order", "trap", "state"),
+    [
+        (["scancel"], "trap 'exit 75' TERM", "CANCELLED"),
+        (["scancel", "--batch", "-sTERM"], "trap 'exit 75' TERM", "PENDING"),
+        (["scancel", "--batch", "-sTERM"], "", "PENDING"),
+    ],
+    ids=["cancelled", "told to leave", "told before it can hear"],
 )
 def test_who_was_told_to_leave_comes_back_unless_cancelled(
-    tmp_path: Path, slurm: Cluster, monkeypatch: pytest.MonkeyPatch, order: list[str], state: str
+    tmp_path: Path, slurm: Cluster, monkeypatch: pytest.MonkeyPatch, order: list[str], trap: str, state: str
 ) -> None:
-    """Near its time limit a task hears TERM, and is queued again when its worker ends with 75; one that was cancelled
-    hears the same, and is gone.
+    """Near its time limit a task hears TERM, and is queued again when its worker ends with 75, or is still starting;
+    one that was cancelled hears the same, and is gone.
     """
     begun, stub = tmp_path / "begun", tmp_path / "stub"
-    stub.write_text(f"trap 'exit 75' TERM\ntouch {begun}\nwhile :; do sleep 0.1; done\n")
+    stub.write_text(f"{trap}\ntouch {begun}\nwhile :; do sleep 0.1; done\n")
     job = submitted(slurm, monkeypatch, wish(tmp_path, workers=1, threads=1, gpus="none"), f"bash {stub}")
     wait_until(begun.exists)
     assert slurm.run(*order, job).returncode == 0
@@ -194,7 +200,7 @@ def test_secrets_that_only_variables_hold_are_refused(tmp_path: Path, monkeypatc
     assert slurm.plan(wish(tmp_path, artifacts=bucket)).script
 
 
-@pytest.mark.timeout(300)  # two workers import TensorFlow, one of them twice
+@pytest.mark.timeout(400)  # two workers import TensorFlow, one of them twice
 def test_an_array_works_on_a_study_and_survives_a_requeue(
     tmp_path: Path, slurm: Cluster, postgres: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -228,8 +234,9 @@ def test_an_array_works_on_a_study_and_survives_a_requeue(
     (job,) = (job for job in jobs if f"(IDX:{begun[1]})" in slurm.run("scontrol", "show", "job", "-d", job).stdout)
     requeued = slurm.run("scontrol", "requeue", job)
     assert requeued.returncode == 0, requeued.stderr
-    _, said = launch.communicate(timeout=150)
+    _, said = launch.communicate(timeout=200)
     assert launch.returncode == 0, said
+    wait_until(lambda: not slurm.run("squeue", "--noheader", "--states=RUNNING,COMPLETING").stdout.strip())
     logs = {int(file.parent.name): file.read_text() for file in trials.glob("[0-9]/log.txt")}
     assert set(re.findall(r"GPU (\S+)", "".join(logs.values()))) == {"0", "1"}
     assert any("attempt 2" in text for text in logs.values())

@@ -19,7 +19,7 @@ from tests.support import completed, kill
 from tests.worker.bench import Bench
 
 
-def ask(port: int, path: str, *, host: str = "127.0.0.1", seconds: float = 5) -> tuple[int, str]:
+def ask(port: int, path: str, *, host: str = "127.0.0.1", seconds: float = 60) -> tuple[int, str]:
     """Status and body."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=seconds)
     try:
@@ -145,7 +145,10 @@ def test_what_it_complains_of() -> None:
     assert vitals.complaint() == ""
     now = 31.0
     assert vitals.complaint() == "leases could not be renewed for 31 s: the database is away, or slow"
+    vitals.asks()
+    now = 33.0
     vitals.renewed()
+    assert vitals.renewed_ago == 2.0, "an answer is no younger than its question"
     assert vitals.complaint() == ""
     now = 29.0 + LOOP_SECONDS + 1
     assert vitals.complaint() == "the supervisor's loop has stood still for 11 s"

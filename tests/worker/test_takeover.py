@@ -4,15 +4,21 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from hpo import data, once
 from hpo.child import ForkServer
+from hpo.settings import Times
 from hpo.specify import recorded, specify
-from tests.support import FAST, TESTS, alive
+from hpo.store import Claim, Claims, Orders
+from hpo.trial import Result
+from tests.support import FAST, TESTS, alive, claimed, open_store
 from tests.worker.bench import Bench
 
 MORTAL = """
@@ -30,7 +36,8 @@ class Mortal(Claims):
 hpo.worker.Claims = Mortal
 folder, cache = map(Path, sys.argv[1:])
 hpo.worker.Supervisor(
-    open_store(folder), "s", devices=[None], artifacts=Folder(folder / "artifacts"), cache=cache, times=FAST
+    open_store(folder), "s", devices=[None], artifacts=Folder(folder / "artifacts"), cache=cache,
+    times=Times(lease=3.0, renew=0.3, idle=0.05, start=120.0, carry=0.2),
 ).run()
 """
 
@@ -67,7 +74,7 @@ def test_a_killed_worker_is_taken_over_from_its_checkpoint(bench: Bench) -> None
     claim = recorded(record, lost)
     spec = specify(record, claim, data.parts(record.data.split_sha256, bench.cache), bench.folder / "unkilled")
     whole = once.run(spec, bench.folder / "log.txt", server=server)
-    assert bench.supervisor(server=server, times=FAST).run() == 0
+    assert bench.supervisor(server=server, times=replace(FAST, start=120.0)).run() == 0
     trial = store.trial("s", 0)
     log = (folder / "log.txt").read_text()
     assert f"--- going on after step {left} of attempt 1, from checkpoint-1-{left}.npz" in log
@@ -78,3 +85,44 @@ def test_a_killed_worker_is_taken_over_from_its_checkpoint(bench: Bench) -> None
     assert (result.weights_sha256, result.curve_sha256) == (whole.weights_sha256, whole.curve_sha256)
     assert not left_here.exists()
     assert steps(folder) == []
+
+
+def test_a_result_that_waited_too_long_brings_no_files(bench: Bench) -> None:
+    """The trial ended while its worker heard nothing of its leases, and another worker has it by then.
+
+    Until the worker tries to record the end, and learns it from that, nothing of the attempt is carried: it would lie
+    over the files of the one that counts.
+    """
+    bench.create(budget={"trials": 1})
+    bench.plan(epochs=1, files=["checkpoint-1-0.npz"])
+    renew, finish = Claims.renew, Claims.finish
+    supervisor = bench.supervisor(times=replace(FAST, lease=60.0, renew=0.05))
+    stored = bench.folder / "artifacts" / "s" / "0" / "checkpoint-1-0.npz"
+    heard = threading.Semaphore(0)
+    found = []
+
+    def silent_then_heard(claims: Claims, wanted: Iterable[Claim]) -> Orders:
+        heard.release()
+        return renew(claims, wanted)
+
+    def late(claims: Claims, claim: Claim, result: Result) -> bool:
+        other = open_store(bench.folder, clock=lambda: time.time() + 3600)
+        assert claimed(Claims(other, "s", "other", Times())).attempt == 2
+        stored.parent.mkdir(parents=True, exist_ok=True)
+        stored.write_text("of the other worker")
+        while heard.acquire(blocking=False):
+            pass
+        for _ in range(3):  # the third begins after the second was understood
+            assert heard.acquire(timeout=60)
+        (bench.spooled(0, 1) / "checkpoint-1-0.npz").write_text("of this one, and newer")
+        supervisor._carrier.settle(60)
+        found.append(stored.read_text())
+        bench.store.request_stop("s")
+        return finish(claims, claim, result)
+
+    bench.patch.setattr(Claims, "renew", silent_then_heard)
+    bench.patch.setattr(Claims, "finish", late)
+    assert supervisor.run() == 0
+    assert found == ["of the other worker"]
+    assert stored.read_text() == "of the other worker"
+    assert not bench.spooled(0, 1).exists()
