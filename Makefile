@@ -4,7 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # -qq: errors only
-PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq --retries 10 --timeout 60
 
 # .venv/.installed: every library of the lock is in; it holds the folder's name, because a venv cannot be moved.
 # .venv/.ready: hpo itself is in too. An interrupted installation has neither and is made anew.

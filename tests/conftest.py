@@ -26,17 +26,18 @@ if TYPE_CHECKING:
     from tests.s3 import S3
 
 ROOT = Path(__file__).resolve().parent.parent
-# Set by .ci/run, where nothing may be missing.
-NO_SKIP = os.environ.get("HPO_TEST_NO_SKIP", "0") not in ("", "0")
+# Set by .ci/run, where nothing may be missing; the processes of pytest-xdist hear of it by a name that stays below.
+NO_SKIP = any(os.environ.get(name, "0") not in ("", "0") for name in ("HPO_TEST_NO_SKIP", "PYTEST_NO_SKIP"))
 # Found in the environment of every process that this run starts, however deep, and of no other.
 MARK = f"{os.getpid()}-{time.time_ns()}"
-SETTLE_SECONDS = 5.0  # that a test's processes have to be gone after it
+SETTLE_SECONDS = 30.0  # that a test's processes have to be gone after it: one may be importing TensorFlow
 
 # Done here, before any test module is imported: TensorFlow reads its variables once, when it is imported.
 for _name in [name for name in os.environ if name.startswith("HPO_")]:
     del os.environ[_name]
 os.environ.update(
     PYTEST_RUN=MARK,
+    PYTEST_NO_SKIP=str(int(NO_SKIP)),
     TZ="UTC",
     KERAS_BACKEND="tensorflow",
     TF_CPP_MIN_LOG_LEVEL="3",
@@ -53,7 +54,8 @@ for _signal, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIG
     if signal.getsignal(_signal) is signal.SIG_IGN:
         signal.signal(_signal, _usual)
 
-# The same examples in every run, and no limit of time for one: the machine may be busy.
+# The same examples in every run, but for the few that come from constants of the modules imported so far; and no limit
+# of time for one: the machine may be busy.
 hypothesis.settings.register_profile("hpo", deadline=None, derandomize=True, database=None)
 hypothesis.settings.load_profile("hpo")
 
@@ -101,7 +103,7 @@ def require() -> Require:
 def shared_data() -> Path:
     """The folder of real data sets that lies beside the repository on the project's machines."""
     folder = ROOT.parent / "shared" / "data"
-    _require(folder.is_dir(), "needs the data sets of ../shared/data")
+    _require(folder.is_dir(), "needs the data sets of ../shared/data", optional=True)
     return folder
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "scontrol", "squeue")
-START_SECONDS = 30
+START_SECONDS = 90
 
 _CONFIGURATION = """\
 ClusterName=hpo

@@ -72,12 +72,13 @@ def test_a_study_on_s3_whose_server_goes_and_comes_back(bench: Bench, s3: S3, he
     """All trials complete, all files are there, no checkpoint and nothing on the node is left, one word each way."""
     bench.address = s3.bucket()
     bench.create(budget={"trials": 6})
-    bench.plan(epochs=2, pause=0.1, files=FILES)
+    bench.plan(epochs=2, pause=0.3, files=FILES)
 
     def outage() -> None:
         bench.wait_for_start(1)
         s3.stop()
         bench.wait_for_start(4)
+        wait_for(lambda: said(hear, "No trial waits for that"))
         s3.start()
 
     other = beside(outage)
@@ -177,6 +178,8 @@ def test_a_trial_goes_on_on_another_node(bench: Bench, s3: S3, tmp_path: Path) -
     bench.plan(epochs=1, files=FILES[:1], stuck=[0])
     process = bench.process()
     wait_for(lambda: {f"s/0/{FILES[0]}", "s/0/log.txt"} <= set(stored(bench)))
+    early = tmp_path / "early"
+    wait_for(lambda: open_artifacts(bench.address).get("s/0/log.txt", early) and "found" in early.read_text())
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     bench.plan(epochs=1, files=FILES)

@@ -1,5 +1,7 @@
 """Workers whose clocks are wrong: leases go by the database's."""
 
+import os
+import signal
 import time
 import uuid
 from pathlib import Path
@@ -37,7 +39,13 @@ def test_clocks_that_are_off_by_an_hour(postgres: Server, begin: Begin, tmp_path
     ]
     try:
         for fleet in fleets:
-            keep(*fleets, until=lambda: all(each.holds() for each in fleets))
+            held = False
+            while not held:  # what it holds when it is killed
+                keep(*fleets, until=lambda: all(each.holds() for each in fleets))
+                os.kill(fleet.workers[0].pid, signal.SIGSTOP)
+                held = bool(fleet.holds())
+                if not held:
+                    os.kill(fleet.workers[0].pid, signal.SIGCONT)
             fleet.kill_supervisor()
         keep(*fleets)
     finally:

@@ -83,7 +83,6 @@ def test_five_kills_cost_at_most_an_epoch_each(postgres: Server, tmp_path: Path)
 
 def _in_mid_training(folder: Path) -> bool:
     """Whether some training has two epochs behind it, and some before it."""
-    newest = dict(sorted(attempts(folder)))
-    return any(
-        end - begin >= 2 and end < EPOCHS - 2 for (n, a), (begin, end) in attempts(folder).items() if newest[n] == a
-    )
+    found = attempts(folder)
+    newest = dict(sorted(found))
+    return any(end - begin >= 2 and end < EPOCHS - 2 for (n, a), (begin, end) in found.items() if newest[n] == a)

@@ -12,7 +12,10 @@ from hpo.trial import FoldParts, TrialSpec
 from tests.training.toy import make, save, windows
 
 # Keras 3.15 hands TensorFlow's arrays to NumPy 2 in an old way, in its own ReduceLROnPlateau.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+    pytest.mark.timeout(300),
+]
 
 # Trains the spec on standard input, once for each seed among the arguments. Prints whether importing initialised
 # TensorFlow, the results, and every file that was opened from then on.

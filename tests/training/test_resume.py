@@ -12,7 +12,10 @@ from hpo.trial import Cause, Epoch, FoldParts, Result, TrialSpec
 from tests.training.toy import make, read, save, windows
 
 # Keras 3.15 hands TensorFlow's arrays to NumPy 2 in an old way, in its own ReduceLROnPlateau.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+    pytest.mark.timeout(300),
+]
 
 
 VERSIONS = {"keras": "3.15", "cpu": "fast"}

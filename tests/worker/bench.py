@@ -1,10 +1,14 @@
 """A study in a folder, and supervisors for it that train nothing."""
 
 import json
+import os
+import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -63,22 +67,53 @@ class Bench:
             server=server or fake_server(),
         )
 
-    def process(self, *, slots: int = 1, metrics_port: int | None = None) -> subprocess.Popen[bytes]:
-        """A supervisor in a process and a process group of its own."""
+    def process(
+        self,
+        *,
+        slots: int = 1,
+        metrics_port: int | None = None,
+        lease: float = FAST.lease,
+        stderr: int = subprocess.DEVNULL,
+    ) -> subprocess.Popen[bytes]:
+        """A supervisor in a process and a process group of its own.
+
+        Args:
+            slots, metrics_port: see `Supervisor`.
+            lease: in seconds. A long one where nothing is to be taken over, however busy the machine is.
+            stderr: as of `subprocess.Popen`.
+        """
         code = (
-            "import sys; from pathlib import Path; from tests.support import *; from hpo.worker import Supervisor\n"
+            "import sys; from dataclasses import replace; from pathlib import Path; from tests.support import *\n"
+            "from hpo.worker import Supervisor\n"
             "from hpo.artifacts.address import open_artifacts\n"
             "folder, cache = map(Path, sys.argv[1:3])\n"
             "sys.exit(Supervisor(open_store(folder), 's', devices=[None] * int(sys.argv[3]),\n"
-            "    artifacts=open_artifacts(sys.argv[4]), cache=cache, times=FAST, server=fake_server(),\n"
-            f"    metrics_port={metrics_port}).run())"
+            "    artifacts=open_artifacts(sys.argv[4]), cache=cache, server=fake_server(),\n"
+            f"    times=replace(FAST, lease={lease}), metrics_port={metrics_port}).run())"
         )
         return subprocess.Popen(
             [sys.executable, "-c", code, str(self.folder), str(self.cache), str(slots), self.address],
             cwd=TESTS.parent,
             start_new_session=True,
-            stderr=subprocess.DEVNULL,
+            stderr=stderr,
         )
+
+    def stop(self, process: subprocess.Popen[bytes]) -> None:
+        """SIGSTOP, in a moment in which it holds no lock of the database: nobody else could write."""
+        while True:
+            os.kill(process.pid, signal.SIGSTOP)
+            tasks = Path(f"/proc/{process.pid}/task")
+            while any(task.read_text().rpartition(")")[2].split()[0] != "T" for task in tasks.glob("*/stat")):
+                time.sleep(0.01)
+            try:
+                with closing(sqlite3.connect(self.folder / "hpo.db", timeout=1, isolation_level=None)) as database:
+                    database.execute("BEGIN IMMEDIATE")
+                    database.execute("ROLLBACK")
+            except sqlite3.OperationalError:
+                os.kill(process.pid, signal.SIGCONT)
+                time.sleep(0.05)
+            else:
+                return
 
     def spooled(self, number: int, attempt: int) -> Path:
         """The folder of an attempt on this node."""

@@ -87,6 +87,7 @@ def run(server: ForkServer, trial: TrialSpec, folder: Path) -> Result:
     return result
 
 
+@pytest.mark.timeout(300)  # TensorFlow's import may be its own
 def test_children_train_and_repeat_to_the_bit(server: ForkServer, parts: tuple[FoldParts, ...], tmp_path: Path) -> None:
     """The same trial in two fresh processes has the same weights and curve, another seed has others."""
     first, second = (run(server, spec(parts, tmp_path), tmp_path) for _ in range(2))
@@ -107,6 +108,7 @@ def test_what_a_child_raises_is_its_result(server: ForkServer, parts: tuple[Fold
     assert server.pid == pid
 
 
+@pytest.mark.timeout(300)
 def test_every_family_trains_in_a_child(server: ForkServer, parts: tuple[FoldParts, ...], tmp_path: Path) -> None:
     """All families survive the fork: none of their layers was made in the server."""
     from hpo import models

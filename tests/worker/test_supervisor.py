@@ -3,7 +3,6 @@
 import os
 import signal
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterable
@@ -114,12 +113,12 @@ def test_a_silent_child_is_stalled(bench: Bench) -> None:
 
 def test_when_the_hours_end_running_trials_end_as_budget(bench: Bench) -> None:
     """The wall-clock budget ends the trials that run then, in order, as pruned, however rarely leases are renewed."""
-    bench.create(budget={"hours": 1.5 / 3600})
+    bench.create(budget={"hours": 3 / 3600})
     bench.plan(epochs=1000, pause=0.1)
     assert bench.supervisor(slots=2, times=replace(FAST, lease=240.0, renew=60.0)).run() == 0
     assert bench.status().failures == {"budget": 2}
     assert bench.status().counts["running"] == 0
-    assert 1.4 <= bench.status().budget["hours"].used * 3600 <= 4.0
+    assert 2.9 <= bench.status().budget["hours"].used * 3600 < 60
 
 
 def test_only_the_books_end_a_trial_as_budget(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,7 +140,7 @@ def test_only_the_books_end_a_trial_as_budget(bench: Bench, monkeypatch: pytest.
 def test_a_dead_fork_server_is_replaced(bench: Bench) -> None:
     """The fork server's end takes its children with it; their trials run again under another one."""
     bench.create(budget={"trials": 2})
-    bench.plan(epochs=20, pause=0.05)
+    bench.plan(stuck=[0])
     process = bench.process()
     child = bench.wait_for_start(0)
     (server,) = [pid for pid in children(process.pid) if pid != child]
@@ -158,16 +157,16 @@ def test_a_fork_server_that_stands_still_is_replaced(bench: Bench) -> None:
     bench.create(budget={"trials": 2})
     bench.plan(epochs=10, pause=0.05)
     server = fake_server()
+    report = Claims.report
 
-    def stop() -> None:
-        bench.wait_for_start(0)
-        assert server.pid is not None
-        os.kill(server.pid, signal.SIGSTOP)
+    def stopping(claims: Claims, claim: Claim, epoch: Epoch) -> bool:
+        if (claim.number, epoch.step) == (0, 0):
+            assert server.pid is not None
+            os.kill(server.pid, signal.SIGSTOP)
+        return report(claims, claim, epoch)
 
-    stopping = threading.Thread(target=stop)
-    stopping.start()
+    bench.patch.setattr(Claims, "report", stopping)
     assert bench.supervisor(server=server).run() == 0
-    stopping.join()
     assert [(t.cause, t.attempt) for t in bench.store.trials("s")] == [(Cause.COMPLETED, 1)] * 2
 
 
@@ -207,7 +206,7 @@ def test_a_log_that_cannot_be_written_costs_nothing(bench: Bench) -> None:
 
 def test_a_database_that_answers_late_is_not_the_childs_fault(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Reports that wait for the database, longer than a child may be silent, neither stall a trial nor time it out."""
-    bench.create(budget={"trials": 1, "trial_minutes": 3 / 60}, train={"stall_minutes": 1 / 60})
+    bench.create(budget={"trials": 1, "trial_minutes": 5 / 60}, train={"stall_minutes": 3 / 60})
     report = Claims.report
 
     def late(claims: Claims, claim: Claim, epoch: Epoch) -> bool:
@@ -234,7 +233,7 @@ def test_a_second_worker_shares_the_budget(bench: Bench) -> None:
     """Two supervisors on one study: exactly the budget between them."""
     bench.create(budget={"trials": 12})
     bench.plan(epochs=3, pause=0.05)
-    processes = [bench.process(slots=2) for _ in range(2)]
+    processes = [bench.process(slots=2, lease=60) for _ in range(2)]
     assert [process.wait(timeout=60) for process in processes] == [0, 0]
     assert Counter(n for n, _, _ in bench.starts()) == Counter(range(12))
     assert bench.status().counts["complete"] == 12
