@@ -1,6 +1,7 @@
 """Rules about the repository itself, which no linter knows."""
 
 import ast
+import importlib.util
 import re
 import shutil
 import subprocess
@@ -178,6 +179,13 @@ def test_studies_open_with_a_comment() -> None:
     studies = sorted((ROOT / "studies").glob("*.toml"))
     assert studies
     assert [relative(path) for path in studies if not re.match(r"# \w", path.read_text("utf-8"))] == []
+
+
+def test_no_benchmark_hides_a_library() -> None:
+    """A script's folder comes first among those that Python imports from: `coverage.py` there stops numba's import."""
+    scripts = [path.stem for path in (ROOT / "benchmarks").glob("*.py")]
+    assert scripts
+    assert [name for name in scripts if importlib.util.find_spec(name) is not None] == []
 
 
 def test_quickstart_is_there() -> None:

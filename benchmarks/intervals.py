@@ -3,7 +3,7 @@
 Windows of two or more classes are as hard as chance makes them, and a few models that mostly agree predict them. The
 truth is what such models score on 200,000 windows of the same mixture. Nothing is trained. Takes about ten minutes.
 
-    .venv/bin/python benchmarks/coverage.py --evaluations 300
+    .venv/bin/python benchmarks/intervals.py --evaluations 300
 """
 
 import argparse
