@@ -108,8 +108,10 @@ class Watch:
         try:
             with view(self._console, alone=False) as shown:
                 shown.show(self._eyes.last)
-                while not self._leave.is_set():
+                leaving = False
+                while not leaving:
                     _wait(POLL_SECONDS, self._leave, shown)
+                    leaving = self._leave.is_set()  # asked before the look, which sees all that ended until then
                     shown.show(self._eyes.look())
         except HpoError as error:
             self._console.print(f"progress cannot be shown: {error}", soft_wrap=True)

@@ -162,8 +162,9 @@ class Accounts:
         self._users: dict[str, Account] = {}
         self._seen: tuple[int, ...] | None = None
         if users_file is not None:
+            stamp = self._stamp()  # before the file is read: what changes in between is seen
             self._users = read_users(users_file)
-            self._seen = self._stamp()
+            self._seen = stamp
 
     def __bool__(self) -> bool:
         """Whether anybody is known."""
@@ -204,10 +205,10 @@ class Accounts:
     def _current(self) -> Mapping[str, Account]:
         """The users; none while the file cannot be read."""
         if self._file is not None and (stamp := self._stamp()) != self._seen:
-            self._seen = stamp
             try:
                 self._users = read_users(self._file)
             except UsageError as error:
                 self._users = {}
                 log.error("nobody can log in by password: %s", error)  # noqa: TRY400 - the message says it all
+            self._seen = stamp  # last: until then other threads read the file themselves
         return self._users

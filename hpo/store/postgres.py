@@ -206,7 +206,8 @@ class AdvisoryLock:
         row = connection.execute(
             text(
                 "select pid, client_addr, application_name from pg_stat_activity join pg_locks using (pid) "
-                "where locktype = 'advisory' and granted and classid = :space and objid::bigint = :unsigned"
+                "where locktype = 'advisory' and granted and classid = :space and objid::bigint = :unsigned "
+                "and datname = current_database()"
             ),
             {"space": NAMESPACE, "unsigned": self._key["key"] % (1 << 32)},
         ).first()
