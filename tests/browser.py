@@ -64,6 +64,7 @@ def visit(browser: Browser, *, offline: bool = False, **profile: Any) -> Iterato
         **profile: what `Browser.new_context` takes, for example ``color_scheme="dark"``.
     """
     context = browser.new_context(offline=offline, **profile)
+    context.set_default_timeout(60_000)
     page = context.new_page()
     seen = Visit(page)
 

@@ -66,10 +66,21 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 LONG = {"faults"}  # folders in which few tests take minutes
+SLOW = {
+    "launched",
+    "again",
+    "browser",
+}  # fixtures that start TensorFlow or Chromium; whoever comes first waits for them
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long files first: a process of pytest-xdist gets whole files, and none should be left alone with a long one."""
+    """Long files first: a process of pytest-xdist gets whole files, and none should be left alone with a long one.
+
+    A test's limit of time counts what its fixtures take.
+    """
+    for item in items:
+        if SLOW & set(getattr(item, "fixturenames", ())) and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(300))
     sizes = Counter(item.path for item in items)
     items.sort(key=lambda item: (item.path.parent.name not in LONG, -sizes[item.path]))
 

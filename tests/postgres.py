@@ -36,9 +36,6 @@ class Server:
         self._folder = Path(tempfile.mkdtemp(prefix="hpo-postgres-"))
         self._data = str(data or self._folder / "data")
         self._addresses = ",".join(filter(None, ("127.0.0.1", listen)))
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
         self._user = "postgres" if os.getuid() == 0 else pwd.getpwuid(os.getuid()).pw_name
         if os.getuid() == 0:  # the server refuses to run as root
             shutil.chown(self._folder, "postgres", "postgres")
@@ -51,6 +48,9 @@ class Server:
         rules = Path(self._data, "pg_hba.conf")
         trusted = f"host all all {trusts} trust\n" if trusts else ""
         rules.write_text("host all +locked 127.0.0.1/32 scram-sha-256\n" + trusted + rules.read_text())
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port: int = probe.getsockname()[1]
         self.start()
 
     def _run(self, program: str, *words: str) -> None:

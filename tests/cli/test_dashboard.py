@@ -1,5 +1,6 @@
 """`hpo dashboard` of a real study: in a browser as viewer and as editor, and as its server takes what is no HTTP."""
 
+import contextlib
 import json
 import re
 import socket
@@ -113,6 +114,7 @@ def look_around(page: Page, url: str) -> None:
         picture = page.get_by_role("img", name=title)
         picture.scroll_into_view_if_needed()
         expect(picture).to_be_visible()
+        expect(picture).to_have_js_property("complete", True)
         assert picture.evaluate("image => image.complete && image.naturalWidth") > 600
     for name in ("curves.json", "log.txt", "report.json"):
         expect(page.get_by_text(name)).to_be_visible()
@@ -182,9 +184,10 @@ def test_an_editor_writes_a_note(browser: Browser, url: str) -> None:
 def answer(url: str, raw: bytes) -> bytes:
     """What the server says to bytes; empty if it only hangs up."""
     place = urlsplit(url)
-    with socket.create_connection((str(place.hostname), place.port or 0), timeout=10) as connection:
+    with socket.create_connection((str(place.hostname), place.port or 0), timeout=60) as connection:
         connection.sendall(raw)
-        connection.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(OSError):  # it has hung up already
+            connection.shutdown(socket.SHUT_WR)
         found = b""
         try:
             while piece := connection.recv(65536):

@@ -8,6 +8,8 @@ import pytest
 from tests.cli.run import TINY, Launched, start
 from tests.study.files import changed, write
 
+pytestmark = pytest.mark.timeout(300)
+
 CHANGES = {
     "train": {"metric": ["accuracy", "parameters"], "max_epochs": 1},
     "space/units": {"low": 2, "high": 16},

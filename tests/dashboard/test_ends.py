@@ -1,5 +1,6 @@
 """What a page that stays open gets to know of trials that end, as the front-end asks: from the first running one on."""
 
+import math
 import shutil
 import time
 from collections.abc import Iterator
@@ -64,10 +65,10 @@ class Page:
         """Asks for what is new, and tells of the trial: state, whether its note knows the end, files.
 
         Args:
-            read: it is time for our records to be read anew.
+            read: whether it is time for our records to be read anew.
         """
-        for view in self._house._views.values() if read else ():
-            view._read_again = 0.0
+        for view in self._house._views.values():
+            view._read_again = 0.0 if read else math.inf
         running = (i for i, trial in enumerate(self._trials) if trial["state"] in ("Running", "Waiting"))
         known = next(running, len(self._trials))
         self._trials[known:] = self._client.get(f"/api/studies/{STUDY}?after={known}").json["trials"]
@@ -112,7 +113,7 @@ def test_files_that_do_not_come(scene: Scene) -> None:
     page = Page(scene)
     page.ask()
     scene.finish(RESULT)
-    for scene.later, state, kept in ((0.0, "Running", 2), (50.0, "Running", 2), (61.0, "Complete", 3)):
+    for scene.later, state, kept in ((0.0, "Running", 2), (30.0, "Running", 2), (61.0, "Complete", 3)):
         assert page.ask() == (state, True, [])
         assert scene.kept() == kept
     scene.later = 3500.0

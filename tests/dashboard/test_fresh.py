@@ -23,8 +23,7 @@ def fresh(stepped: Stepped) -> Iterator[Make]:
     """Makes one; its thread has to have ended after the test."""
     yield lambda read: Fresh(read, every=2.0, idle=60.0, clock=stepped.clock, wait=stepped.wait)
     for thread in [t for t in threading.enumerate() if t.name == "fresh"]:
-        if stepped.waits.qsize():
-            stepped.step(gone=True)
+        stepped.step(gone=True)
         thread.join(timeout=30)
         assert not thread.is_alive()
 

@@ -9,6 +9,8 @@ from sklearn.neighbors import KNeighborsClassifier
 from hpo.evaluation.baselines import BASELINES, MAJORITY, Task, scale
 from hpo.scores import score
 
+pytestmark = pytest.mark.timeout(400)  # numba compiles, once in each environment
+
 BY_NAME = {baseline.name: baseline for baseline in BASELINES}
 DTW, EUCLIDEAN, MINIROCKET = "1-nearest neighbour, DTW", "1-nearest neighbour, Euclidean", "MiniRocket"
 

@@ -96,7 +96,7 @@ def test_again_it_only_shows_what_was_found(searched: Searched) -> None:
 
 def test_a_killed_evaluation_goes_on(searched: Searched) -> None:
     """SIGKILL of the whole group in the middle: what was recorded is kept, what ran is trained again, no more."""
-    searched.plan(pause=0.1)
+    searched.plan(pause=0.5)
     process = searched.process("--top", "2", "--seeds", "3", "--workers", "2")
     searched.wait_for_starts(4)
     os.killpg(process.pid, signal.SIGKILL)

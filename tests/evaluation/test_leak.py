@@ -23,7 +23,7 @@ from tests.cli.run import Run, call
 from tests.study.files import write
 from tests.support import FAST, claimed, completed
 
-pytestmark = pytest.mark.timeout(500)  # two fork servers, four trainings, three looks
+pytestmark = pytest.mark.timeout(800)  # two fork servers, four trainings, three looks
 
 WINDOWS, TEST_WINDOWS, STEPS, GROUPS = 48, 48, 8, 8
 STUDY: dict[str, Any] = {
@@ -113,6 +113,7 @@ def killed(leaky: Leaky) -> list[tuple[str, int, int, float | None]]:
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+    assert process.returncode == -signal.SIGKILL, "it was over before the kill"
     return leaky.trained()
 
 

@@ -1,6 +1,5 @@
 """After an outage nobody takes a trial from a worker that still trains it: it could not renew its lease."""
 
-import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -116,20 +115,29 @@ def test_a_worker_whose_first_contact_is_an_outage_has_met_it(store: Store, cloc
     assert patient.lately
 
 
-def test_a_stopped_server_takes_no_trial_from_anybody(postgres: Server) -> None:
+def test_a_stopped_server_takes_no_trial_from_anybody(
+    postgres: Server, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A real outage, longer than the lease: of two workers the one that is back first takes nothing."""
     address = postgres.database(f"t{uuid.uuid4().hex}")
-    create(open_store(address), definition())
-    times = Times(lease=1.0, renew=0.2)
-    a, b = (Claims(open_store(address), "s", name, times) for name in "ab")
-    training = claimed(a)
+    create(open_store(address, clock), definition())
+    (a,), (b,) = (team(open_store(address, clock), clock, name) for name in "ab")
+    training, told = claimed(a), b._waited
     postgres.stop("fast")
-    back = threading.Timer(1.5, postgres.start)
-    back.start()
+    clock.now += 5 * LEASE
+
+    def back(seconds: float) -> None:
+        """The first try was in vain."""
+        if not postgres.running:
+            postgres.start()
+        told(seconds)
+
+    monkeypatch.setattr(b, "_waited", back)
     try:
         assert claimed(b).number == 1
     finally:
-        back.join()
+        if not postgres.running:
+            postgres.start()
     assert a.renew([training]).lost == ()
     assert a.finish(training, completed())
 

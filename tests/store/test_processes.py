@@ -17,7 +17,7 @@ from sqlalchemy import create_engine, text
 
 from hpo import search
 from hpo.errors import StorageError
-from hpo.store import Claim, Claims, passes
+from hpo.store import Claim, Claims, Store, passes
 from hpo.store import lock as locks
 from hpo.store.lock import LockHeldError, LockLostError
 from hpo.store.postgres import AdvisoryLock
@@ -30,7 +30,7 @@ from pathlib import Path
 from hpo import search
 from hpo import search
 from hpo.errors import StorageError
-from hpo.store import Claim, Claims, passes
+from hpo.store import Claim, Claims, Store, passes
 from tests.postgres import Server
 from tests.support import *
 address = sys.argv[1]
@@ -59,7 +59,7 @@ def test_four_processes_share_forty_trials(address: str) -> None:
     create(open_store(address), definition(budget={"trials": 40}))
     code = """
     store = open_store(address)
-    print(*work_off(Claims(store, "s", f"w{os.getpid()}", FAST)))
+    print(*work_off(Claims(store, "s", f"w{os.getpid()}", Times())))
     """
     outputs = [output(process) for process in [python(address, code) for _ in range(4)]]
     counted = Counter(int(number) for text in outputs for number in text.split())
@@ -155,7 +155,12 @@ def test_sigstop_inside_the_claim_is_reported_and_harmless(
     process = python(address, code)
     assert process.stdout is not None
     assert process.stdout.readline() == "stopping\n"
-    monkeypatch.setattr(locks, "REPORT_SECONDS", 0.2)
+    state = Path(f"/proc/{process.pid}/stat")
+    deadline = time.monotonic() + 30
+    while state.read_text().rpartition(")")[2].split()[0] != "T":
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    monkeypatch.setattr(locks, "REPORT_SECONDS", 0.0)
     waiting = python(
         f"sqlite:///{tmp_path / 'hpo.db'}", 'print(claimed(Claims(open_store(address), "s", "waits", Times())).number)'
     )
@@ -236,7 +241,7 @@ def test_the_holder_of_a_lock_is_named(postgres: Server) -> None:
     impatient = AdvisoryLock(engine, "s.lock", for_seconds=0.2)
     with (
         store.lock("s").hold(),
-        pytest.raises(StorageError, match=r"held for over 0 s by session \d+ of hpo \S+ \d+ from 127\.0\.0\.1"),
+        pytest.raises(StorageError, match=r"held for over \d+ s by session \d+ of hpo \S+ \d+ from 127\.0\.0\.1"),
         impatient.hold(),
     ):
         pass
@@ -252,13 +257,21 @@ def test_slots_wait_for_the_lock_in_one_session(postgres: Server) -> None:
     with ThreadPoolExecutor(8) as slots:
         with other.lock("s").hold():
             waiting = [slots.submit(claimed, claims) for _ in range(8)]
+            deadline = time.monotonic() + 30
+            while _at_the_lock(other) < 2 and time.monotonic() < deadline:
+                time.sleep(0.05)
             with pytest.raises(TimeoutError):
                 waiting[0].result(timeout=0.5)
-            with other.rdb.engine.begin() as connection:
-                query = "select count(*) from pg_stat_activity where datname = current_database() and query like :asks"
-                sessions = connection.execute(text(query), {"asks": "select pg_advisory_lock%"}).scalar_one()
+            sessions = _at_the_lock(other)
         assert sorted(slot.result().number for slot in waiting) == list(range(8))
     assert sessions == 2  # who holds it, and one that waits
+
+
+def _at_the_lock(store: Store) -> int:
+    """How many sessions have asked for the lock last."""
+    query = "select count(*) from pg_stat_activity where datname = current_database() and query like :asks"
+    with store.rdb.engine.begin() as connection:
+        return int(connection.execute(text(query), {"asks": "select pg_advisory_lock%"}).scalar_one())
 
 
 def test_a_claim_that_lost_its_lock_gives_nothing_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

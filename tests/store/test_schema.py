@@ -21,6 +21,7 @@ from hpo.store import Claims, Store, migrations, tables
 from hpo.store.connect import quiet_optuna
 from hpo.study import to_json
 from tests.cli.run import call
+from tests.store.conftest import Clock
 from tests.support import SPACES, claimed, completed, create, definition, open_store, record, work_off
 
 # What hpo 0.1.0 left: tables made at once, and a number for their version.
@@ -130,7 +131,7 @@ def test_there_is_one_last_step() -> None:
     assert numbers == [f"{number:04}" for number in range(1, len(numbers) + 1)]
 
 
-def test_the_first_release_is_upgraded(address: str, engine: Engine) -> None:
+def test_the_first_release_is_upgraded(address: str, engine: Engine, clock: Clock) -> None:
     """A study of hpo 0.1.0 keeps its trials, and goes on where it stopped."""
     first_release(engine, address)
     with pytest.raises(
@@ -139,7 +140,7 @@ def test_the_first_release_is_upgraded(address: str, engine: Engine) -> None:
         Store(address)
     assert call("migrate", "--storage", address).code == 0
     assert differences(engine) == []
-    store = open_store(address)
+    store = open_store(address, clock)
     assert (store.trial("s", 0).value, store.trial("s", 0).outcome) == (0.75, completed(0.75))
     assert work_off(Claims(store, "s", "a", Times())) == [1]
     assert store.trial("s", 1).attempt == 2

@@ -2,7 +2,7 @@
 
 WATCH_HIDE: modules, between commas, that this interpreter shall not find, as if they were not installed.
 WATCH_NOTES: file that gets a line of JSON for each file opened under WATCH_FOLDER, and one for the modules that the
-process holds when it ends (a forked child ends without).
+process holds when it forks, and when it ends (a forked child ends without).
 """
 
 import atexit
@@ -38,7 +38,9 @@ def watch(file: int) -> None:
     def note(**values: object) -> None:
         os.write(file, (json.dumps({"pid": os.getpid(), **values}) + "\n").encode())
 
-    def opened(event: str, arguments: tuple[object, ...]) -> None:
+    def happened(event: str, arguments: tuple[object, ...]) -> None:
+        if event == "os.fork":  # it may be killed before its end
+            ended()
         if event == "open" and FOLDER and isinstance(arguments[0], str | os.PathLike):
             path = Path(arguments[0]).absolute()
             if path.is_relative_to(FOLDER):
@@ -48,7 +50,7 @@ def watch(file: int) -> None:
         modules = sorted({name.partition(".")[0] for name in sys.modules})
         note(program=Path(sys.argv[0]).name, modules=modules)
 
-    sys.addaudithook(opened)
+    sys.addaudithook(happened)
     atexit.register(ended)
 
 
