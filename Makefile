@@ -32,7 +32,7 @@ venv: .venv/.ready  ## make .venv from requirements.lock (1 to 2 minutes, 3 GB);
 	@$(PIP) install --require-hashes --only-binary :all: -r requirements.lock
 	@echo "$(CURDIR)" > $@
 
-.venv/.ready: .venv/.installed pyproject.toml
+.venv/.ready: .venv/.installed pyproject.toml hpo/__init__.py
 	@echo "Installing hpo itself, in place ..."
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@

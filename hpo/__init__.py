@@ -1,3 +1,3 @@
 """Tunes time-series classifiers as a service: one study file, one shared study, no lost result."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

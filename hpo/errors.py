@@ -37,7 +37,7 @@ class MissingExtra(UsageError):
 
     def __init__(self, library: str, extra: str, purpose: str) -> None:
         super().__init__(
-            f"{purpose} needs {library}, which is not installed. Install it with: pip install 'hpo[{extra}]'"
+            f"{purpose} needs {library}, which is not installed. In a checkout of hpo: pip install '.[{extra}]'"
         )
 
 

@@ -148,5 +148,6 @@ def test_boto3_is_an_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     run = call("logs", "s", "0", "--artifacts", "s3://bucket")
     assert run.code == 2
     assert (
-        "An artifact store in S3 needs boto3, which is not installed. Install it with: pip install 'hpo[s3]'" in run.err
+        "An artifact store in S3 needs boto3, which is not installed. In a checkout of hpo: pip install '.[s3]'"
+        in run.err
     )

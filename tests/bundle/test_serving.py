@@ -185,6 +185,6 @@ def test_a_missing_library(tmp_path: Path) -> None:
     run = start(tmp_path, "verify", GOLDEN, hide=["onnxruntime"])
     assert run.code == 2
     assert (
-        "Serving a bundle needs onnxruntime, which is not installed. Install it with: pip install 'hpo[runtime]'"
+        "Serving a bundle needs onnxruntime, which is not installed. In a checkout of hpo: pip install '.[runtime]'"
         in run.err
     )

@@ -44,7 +44,9 @@ def test_a_missing_extra(again: Launched) -> None:
     """Is named before anything is trained."""
     run = start(again.folder, "export", "tiny", "--format", "bundle", "-o", "b.zip", hide=["tf2onnx"])
     assert run.code == 2
-    assert "Writing a bundle needs tf2onnx, which is not installed. Install it with: pip install 'hpo[onnx]'" in run.err
+    assert (
+        "Writing a bundle needs tf2onnx, which is not installed. In a checkout of hpo: pip install '.[onnx]'" in run.err
+    )
 
 
 @pytest.fixture(scope="module")

@@ -128,5 +128,6 @@ def test_a_missing_extra_is_named(tmp_path: Path) -> None:
     run = start(tmp_path, "dashboard", hide=["gunicorn"])
     assert run.code == 2
     assert (
-        "hpo dashboard needs gunicorn, which is not installed. Install it with: pip install 'hpo[dashboard]'" in run.err
+        "hpo dashboard needs gunicorn, which is not installed. In a checkout of hpo: pip install '.[dashboard]'"
+        in run.err
     )
