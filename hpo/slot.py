@@ -63,6 +63,8 @@ class Running:
         oom_kills: so many there were before the child started.
         budget_ended: the renewal of its own lease was answered so. No clock of this process says it: the books do not
             count outages, stops and gaps without a lease.
+        lost: the trial is another worker's, and was not over here.
+        unleased: it was not leased to this worker at the last renewal: it is over here, or another worker's.
     """
 
     claim: Claim
@@ -72,6 +74,7 @@ class Running:
     oom_kills: int = 0
     started: bool = False
     lost: bool = False
+    unleased: bool = False
     budget_ended: bool = False
     told: Cause | None = None
     told_at: float = 0.0
@@ -174,6 +177,8 @@ class Slot:
         Which GPU a trial got is no property of its parameters, and nothing that the sampler should learn.
         """
         if running.result is None or running.result.cause is not Cause.OUT_OF_MEMORY or not running.device:
+            return None
+        if running.unleased:  # nobody has recorded its end here, so it is another worker's
             return None
         roomy = roomier(running.device, self._devices)
         if roomy is not None:

@@ -238,7 +238,7 @@ class Supervisor:
             if running.claim.key in orders.lost:
                 self._carrier.lose(running.claim)
                 # one that has its result may be finishing, and no longer leased for a good reason: `finish` finds out
-                running.lost = running.lost or running.result is None
+                running.unleased, running.lost = True, running.lost or running.result is None
         self._vitals.renewed()  # not before: what is carried depends on it
         if orders.stop and not self._wishes.drain.is_set():
             log.info("asked to stop: finishing %d running trials", len(held))

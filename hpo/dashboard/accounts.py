@@ -159,12 +159,10 @@ class Accounts:
         self._token = None if token is None else hashlib.sha256(token.encode()).digest()
         self._bearer = Account(TOKEN, token_role or "viewer", "")
         self._nobody = hash_password(secrets.token_urlsafe())
-        self._users: dict[str, Account] = {}
-        self._seen: tuple[int, ...] | None = None
+        # the file's stamp, taken before it was read, and what stood there: one value, since several threads change it
+        self._known: tuple[tuple[int, ...] | None, dict[str, Account]] = (None, {})
         if users_file is not None:
-            stamp = self._stamp()  # before the file is read: what changes in between is seen
-            self._users = read_users(users_file)
-            self._seen = stamp
+            self._known = (self._stamp(), read_users(users_file))
 
     def __bool__(self) -> bool:
         """Whether anybody is known."""
@@ -172,7 +170,7 @@ class Accounts:
 
     def summary(self) -> str:
         """Who may come in, for people."""
-        users = [f"{account.name} ({account.role})" for account in self._users.values()]
+        users = [f"{account.name} ({account.role})" for account in self._known[1].values()]
         return ", ".join([*users, *([] if self._token is None else [f"whoever has the token ({self._bearer.role})"])])
 
     def stands(self, account: Account) -> bool:
@@ -204,11 +202,12 @@ class Accounts:
 
     def _current(self) -> Mapping[str, Account]:
         """The users; none while the file cannot be read."""
-        if self._file is not None and (stamp := self._stamp()) != self._seen:
+        stamp, users = self._known
+        if self._file is not None and (now := self._stamp()) != stamp:
             try:
-                self._users = read_users(self._file)
+                users = read_users(self._file)
             except UsageError as error:
-                self._users = {}
+                users = {}
                 log.error("nobody can log in by password: %s", error)  # noqa: TRY400 - the message says it all
-            self._seen = stamp  # last: until then other threads read the file themselves
-        return self._users
+            self._known = (now, users)
+        return users

@@ -1,6 +1,7 @@
 """Workers as tasks of one SLURM array job, all of which pull trials from the same study.
 
-A worker that is told to leave with work left ends with 75, and its task is queued again unless it was cancelled.
+A worker that is told to leave with work left ends with 75, and its task is queued again unless it was cancelled; so is,
+some times, one that was told before it could hear.
 Partition, account and time limit come from sbatch's own variables, SBATCH_PARTITION, SBATCH_ACCOUNT, SBATCH_TIMELIMIT
 (https://slurm.schedmd.com/sbatch.html, "Input environment variables").
 """
@@ -35,10 +36,10 @@ _SCRIPT = """\
 #SBATCH --open-mode=append
 #SBATCH --signal=B:TERM@{notice}
 #SBATCH --output={output}
-cd {folder} || exit 1
 # bash waits for its child before it hears of a signal, unless it is told what to do with it
 worker= told=
 trap 'told=1; kill -TERM $worker 2>/dev/null' TERM
+cd {folder} || exit 1
 {worker} &
 worker=$!
 if [ -n "$told" ]; then kill -TERM "$worker"; fi
@@ -48,10 +49,12 @@ while kill -0 "$worker" 2>/dev/null; do
     wait "$worker"
     status=$?
 done
-# 75: told to leave with work left; 143: told before it could hear. By task: the job id of one of them is also that of
-# the whole array. One that was cancelled, or that SLURM itself queues again, does not run any more
+# 75: told to leave with work left; 143: told before it could hear, which under a time limit that is too short happens
+# each time. By task: the job id of one of them is also that of the whole array. One that was cancelled, or that SLURM
+# itself queues again, does not run any more
 task="${{SLURM_ARRAY_JOB_ID}}_$SLURM_ARRAY_TASK_ID"
-if [[ "$status" == @(75|143) ]] && [ "$(squeue --noheader --jobs "$task" --format %T)" = RUNNING ]; then
+if [[ "$status" -eq 75 || ("$status" -eq 143 && "${{SLURM_RESTART_COUNT:-0}}" -lt 5) ]] &&
+    [ "$(squeue --noheader --jobs "$task" --format %T)" = RUNNING ]; then
     scontrol requeue "$task"
 fi
 exit "$status"

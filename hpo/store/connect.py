@@ -195,8 +195,8 @@ def retried(
             left = limit - (time.monotonic() - began)
             if left < 0:
                 raise StorageError(f"the database could not be used for {limit:.0f} s: {reason(error)}") from error
-            log.warning("the database cannot be used: %s; trying again in %.1f s", reason(error), pause)
-        wait = min(left, pause * random.uniform(0.5, 1.0))
+            wait = min(left, pause * random.uniform(0.5, 1.0))
+            log.warning("the database cannot be used: %s; trying again in %.1f s", reason(error), wait)
         if give_up is None or give_up.is_set():
             time.sleep(wait)
         else:

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import threading
 from pathlib import Path
 
 import pytest
@@ -115,6 +116,33 @@ def test_a_changed_users_file_counts_at_once(tmp_path: Path) -> None:
     assert found.check("anna", USERS["anna"]) == anna
     file.unlink()
     assert found.check("anna", USERS["anna"]) is None
+
+
+def test_who_reads_the_users_file_slowly_brings_nobody_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two requests at once: one has read the file before somebody was removed, and is done after the other one."""
+    file = users_file(tmp_path)
+    found = Accounts(file)
+    anna = found.check("anna", USERS["anna"])
+    assert anna is not None
+    has_read, may_go_on = threading.Event(), threading.Event()
+
+    def slow(path: Path) -> dict[str, Account]:
+        users = read_users(path)
+        if threading.current_thread() is reader:
+            has_read.set()
+            may_go_on.wait(60)
+        return users
+
+    monkeypatch.setattr("hpo.dashboard.accounts.read_users", slow)
+    os.utime(file, (1, 1))
+    reader = threading.Thread(target=found.stands, args=(anna,))
+    reader.start()
+    assert has_read.wait(60)
+    file.write_text(file.read_text().replace("anna:", "hanna:"))
+    assert not found.stands(anna)
+    may_go_on.set()
+    reader.join(60)
+    assert not found.stands(anna)
 
 
 def test_another_password_ends_sessions(place: Place) -> None:

@@ -248,6 +248,14 @@ def test_the_holder_of_a_lock_is_named(postgres: Server) -> None:
     engine.dispose()
 
 
+def test_the_lock_of_another_database_is_another_one(postgres: Server) -> None:
+    """A study of the same name beside ours stands in nobody's way, and its worker is named to nobody."""
+    ours, other = (open_store(postgres.database(f"t{uuid.uuid4().hex}")) for _ in range(2))
+    lock = AdvisoryLock(ours.rdb.engine, "s.lock", for_seconds=0.2)
+    with other.lock("s").hold(), ours.rdb.engine.connect() as connection:
+        assert lock._holder(connection) == "nobody any more"
+
+
 def test_slots_wait_for_the_lock_in_one_session(postgres: Server) -> None:
     """Connections grow with nodes, not with slots: while eight slots want the lock, one session waits for it."""
     address = postgres.database(f"t{uuid.uuid4().hex}")

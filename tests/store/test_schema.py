@@ -85,12 +85,13 @@ def first_release(engine: Engine, address: str, *, lease_ends: float = 0.0) -> N
         "data": record().model_dump_json(),
         "outcome": completed(0.75).model_dump_json(),
         "ends": lease_ends,
+        "versions": '{"hpo": "0.1.0"}',
     }
     with engine.begin() as connection:
         connection.execute(
             text(
                 "insert into hpo_studies values "
-                "(1, 's', :definition, 'd', :spaces, :data, '{}', 1.0, false, 1.0, 1.0, 0.0, 0.0)"
+                "(1, 's', :definition, 'd', :spaces, :data, :versions, 1.0, false, 1.0, 1.0, 0.0, 0.0)"
             ),
             row,
         )

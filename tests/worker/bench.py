@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -100,10 +100,12 @@ class Bench:
 
     def stop(self, process: subprocess.Popen[bytes]) -> None:
         """SIGSTOP, in a moment in which it holds no lock of the database: nobody else could write."""
-        while True:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            assert process.poll() is None
             os.kill(process.pid, signal.SIGSTOP)
-            tasks = Path(f"/proc/{process.pid}/task")
-            while any(task.read_text().rpartition(")")[2].split()[0] != "T" for task in tasks.glob("*/stat")):
+            while not _stands(process.pid):
+                assert time.monotonic() < deadline
                 time.sleep(0.01)
             try:
                 with closing(sqlite3.connect(self.folder / "hpo.db", timeout=1, isolation_level=None)) as database:
@@ -114,6 +116,7 @@ class Bench:
                 time.sleep(0.05)
             else:
                 return
+        raise TimeoutError("it holds the database")
 
     def spooled(self, number: int, attempt: int) -> Path:
         """The folder of an attempt on this node."""
@@ -140,3 +143,12 @@ class Bench:
     def status(self) -> Status:
         """The study now."""
         return self.store.status("s")
+
+
+def _stands(pid: int) -> bool:
+    """Whether all threads of a process have stopped."""
+    states = []
+    for thread in Path(f"/proc/{pid}/task").glob("*/stat"):
+        with suppress(OSError):  # it has ended meanwhile
+            states.append(thread.read_text().rpartition(")")[2].split()[0])
+    return set(states) == {"T"}

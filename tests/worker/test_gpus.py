@@ -1,13 +1,20 @@
 """GPUs as a worker finds and uses them. There are none here: a stand-in for NVML tells of some."""
 
 import sys
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
 from hpo import gpus
+from hpo.child import Child, ForkServer
 from hpo.errors import UsageError
+from hpo.settings import Times
+from hpo.store import Claim, Claims, Orders
+from tests.support import FAST, claimed, open_store
 from tests.worker.bench import Bench
 
 GIB = 1 << 30
@@ -132,6 +139,37 @@ def test_a_trial_that_others_pushed_out_gets_a_second_chance(bench: Bench, machi
     counts = bench.status().counts
     assert (counts["complete"], counts["pruned"]) == (1, 0)
     assert bench.store.trial("s", 0).attempt == 1
+
+
+def test_another_workers_trial_gets_no_second_chance(bench: Bench) -> None:
+    """It ran out of memory here, and another worker has it by then: it is not trained beside that one."""
+    bench.create(budget={"trials": 1})
+    bench.plan(full=["GPU-a", "GPU-b"])
+    bench.patch.setattr("hpo.slot.roomier", lambda *_: "GPU-b")
+    heard = threading.Semaphore(0)
+    told: list[bool] = []
+    renew, end = Claims.renew, ForkServer.end
+
+    def hear(claims: Claims, wanted: Iterable[Claim]) -> Orders:
+        heard.release()
+        return renew(claims, wanted)
+
+    def late(server: ForkServer, child: Child) -> None:
+        if not told:
+            told.append(True)
+            other = open_store(bench.folder, clock=lambda: time.time() + 3600)
+            assert claimed(Claims(other, "s", "other", Times())).attempt == 2
+            while heard.acquire(blocking=False):
+                pass
+            for _ in range(3):  # the third begins after the second was understood
+                assert heard.acquire(timeout=60)
+            bench.store.request_stop("s")
+        end(server, child)
+
+    bench.patch.setattr(Claims, "renew", hear)
+    bench.patch.setattr(ForkServer, "end", late)
+    assert bench.supervisor(devices=["GPU-a"], times=replace(FAST, lease=60.0, renew=0.05)).run() == 0
+    assert len(bench.starts()) == 1
 
 
 def test_a_trial_too_large_for_its_gpu_is_infeasible(bench: Bench, machine: Machine) -> None:

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,11 +16,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console, ConsoleDimensions
 
-from hpo.looking import Eyes
+from hpo.looking import Eyes, Look
 from hpo.settings import Times
 from hpo.store import Claims, Store
 from hpo.trial import Cause, Epoch, Result
 from hpo.views import SAY_SECONDS, Drawn, JsonLines, Lines
+from hpo.watching import Watch
 from tests.cli.run import call, refuse
 from tests.conftest import Require
 from tests.postgres import Server
@@ -125,6 +127,30 @@ def test_a_pipe_and_json(bench: Bench) -> None:
     assert all(
         status.keys() == call("status", "s", "--json", HPO_STORAGE=bench.store.url).json().keys() for status in found
     )
+
+
+def test_the_last_look_is_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A trial that ends, with all work, during a look is told of all the same before the launch says anything else."""
+    store = open_store(tmp_path)
+    create(store, definition(budget={"trials": 1}))
+    claims = Claims(store, "s", "w", Times())
+    claim = claimed(claims)
+    output = io.StringIO()
+    watch = Watch(open_store(tmp_path), "s", Console(file=output, width=120))
+    look, looked = Eyes.look, threading.Event()
+
+    def slow(eyes: Eyes) -> Look:
+        seen = look(eyes)
+        if not looked.is_set():
+            claims.finish(claim, completed())
+            watch._leave.set()
+            looked.set()
+        return seen
+
+    monkeypatch.setattr(Eyes, "look", slow)
+    with watch:
+        assert looked.wait(60)
+    assert "trial 0: completed" in output.getvalue()
 
 
 def test_exit_codes(tmp_path: Path) -> None:
