@@ -114,7 +114,7 @@ def require() -> Require:
 def shared_data() -> Path:
     """The folder of real data sets that lies beside the repository on the project's machines."""
     folder = ROOT.parent / "shared" / "data"
-    _require(folder.is_dir(), "needs the data sets of ../shared/data", optional=True)
+    _require(folder.is_dir(), "needs the data sets of ../shared/data", optional=not folder.parent.is_dir())
     return folder
 
 

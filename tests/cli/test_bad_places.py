@@ -165,7 +165,7 @@ def test_a_missing_extra_is_named(tmp_path: Path, library: str) -> None:
     write(tmp_path, changed(TINY, changes))
     run = start(tmp_path, *command, "study.toml", hide=[library])
     refused(
-        run, Row(USAGE, message + r", which is not installed\. Install it with: pip install 'hpo\[(train|cmaes)\]'")
+        run, Row(USAGE, message + r", which is not installed\. In a checkout of hpo: pip install '\.\[(train|cmaes)\]'")
     )
     assert not (tmp_path / ".hpo" / "hpo.db").exists()
 

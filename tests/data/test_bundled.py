@@ -92,5 +92,5 @@ def test_refusals(name: str, message: str) -> None:
 def test_without_aeon(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Without aeon the message says which extra to install."""
     monkeypatch.setattr(bundled, "find_spec", lambda _: None)
-    with pytest.raises(MissingExtra, match=r"GunPoint needs aeon.*pip install 'hpo\[train\]'"):
+    with pytest.raises(MissingExtra, match=r"GunPoint needs aeon.*pip install '\.\[train\]'"):
         load(bundled.Options(name="GunPoint"), tmp_path)

@@ -334,7 +334,7 @@ def test_without_the_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     found = options(tmp_path)
     for name in ("pandas", "pyarrow.parquet"):
         monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(MissingExtra, match=r"Reading a csv file needs pandas.*pip install 'hpo\[train\]'"):
+    with pytest.raises(MissingExtra, match=r"Reading a csv file needs pandas.*pip install '\.\[train\]'"):
         read(found)
-    with pytest.raises(MissingExtra, match=r"Reading a parquet file needs pyarrow.*pip install 'hpo\[parquet\]'"):
+    with pytest.raises(MissingExtra, match=r"Reading a parquet file needs pyarrow.*pip install '\.\[parquet\]'"):
         read(parquet.Options(path=found.path, label="what"))

@@ -181,7 +181,7 @@ def test_missing_libraries(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     """Without pandas or aeon the message says which extra to install."""
     for name in ("pandas", "aeon.datasets"):
         monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(MissingExtra, match=r"Reading text data needs pandas.*pip install 'hpo\[train\]'"):
+    with pytest.raises(MissingExtra, match=r"Reading text data needs pandas.*pip install '\.\[train\]'"):
         read(options(write_pair(tmp_path, TABLE_TRAIN, TABLE_TEST)))
     with pytest.raises(MissingExtra, match=r"Reading \.ts files needs aeon"):
         _files.read_ts(write_pair(tmp_path, ts(TABLE_TRAIN), ts(TABLE_TEST), ".ts").with_name("Tiny_TRAIN.ts"))

@@ -55,20 +55,25 @@ class Verdict:
         """Of each lease that ran out: seconds from its last renewal to the take-over, without outages and stops."""
         return [takeover.waited(self.disturbed) for takeover in self.findings.takeovers]
 
+    def undisturbed(self) -> list[float]:
+        """The same of the leases that no outage or stop fell into."""
+        raw = [takeover.waited() for takeover in self.findings.takeovers]
+        return [both[0] for both in zip(raw, self.waits(), strict=True) if both[0] == both[1]]
+
     def lines(self, storm: Storm) -> list[str]:
         """For people, n beside every zero."""
         n = sum(self.history.values())
         of = f"of {storm.trials} trials, {n} faults"
-        waits = self.waits()
-        lost = f"of {len(waits)} lost leases"
+        free = self.undisturbed()
+        lost = f"of {len(self.findings.takeovers)} lost leases, {len(free)} of them without an outage or stop meanwhile"
         raw = max((each.waited() for each in self.findings.takeovers), default=0.0)
-        longest = f"{max(waits, default=0.0):.1f} at most, {raw:.1f} with the outages and stops that fell into it"
+        longest = f"{max(free, default=0.0):.1f} at most without them, {raw:.1f} with what fell into it"
         return [
             *(f"{count:4d}  {what}" for what, count in sorted(self.history.items())),
             f"lost: {len(self.findings.lost)} {of}",
             f"recorded twice: {len(self.findings.twice)} {of}",
             f"orphaned at the end: {len(self.findings.orphaned)} {of}",
-            f"taken over later than by the next claim, a lease after an outage: {len(self.findings.neglected)} {lost}",
+            f"taken over later than by the next claim: {len(self.findings.neglected)} {lost}",
             f"seconds from the last renewal to the take-over (lease {LEASE:g}): {longest}",
             f"beyond the budget: {len(self.findings.beyond)} {of}",
             f"workers lost to an outage: {len(self.deserted)} of {storm.workers} x {storm.outages} outages",

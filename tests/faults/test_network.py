@@ -91,11 +91,13 @@ def test_a_worker_that_is_cut_off(places: Places, link: Link, begin: Begin, tmp_
         while not held:  # what it held in the moment of the cut, not a moment before
             link.mend()
             keep(near, far, until=lambda: bool(near.holds() and far.holds()))
+            assert store.status("s").state != "ended"
+            before = len(far.said())
             link.cut()
             pids = {str(worker.pid) for worker in far.workers}
             held = {t.number for t in store.trials("s") if t.worker and t.worker.split("-")[-2] in pids and not t.cause}
         began = time.monotonic()
-        keep(near, far, until=lambda: "the database cannot be used" in far.said(), seconds=30)
+        keep(near, far, until=lambda: "the database cannot be used" in far.said()[before:], seconds=30)
         noticed = time.monotonic() - began
         keep(near, far, until=lambda: not places.sessions(here), seconds=30)
         keep(near, far, until=lambda: held <= {trial.number for trial in store.trials("s") if trial.attempt > 1})

@@ -47,7 +47,7 @@ def watch(file: int) -> None:
                 note(opened=path.relative_to(FOLDER).as_posix())
 
     def ended() -> None:
-        modules = sorted({name.partition(".")[0] for name in sys.modules})
+        modules = sorted({name.partition(".")[0] for name in list(sys.modules)})
         note(program=Path(sys.argv[0]).name, modules=modules)
 
     sys.addaudithook(happened)
