@@ -44,7 +44,7 @@ quickstart: venv  ## tune two families of models on a small data set (under 3 mi
 test: check  ## the checks, then all tests; what was skipped and why stands at the end
 	@$(BIN)/python -m pytest -rs -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
-soak: venv  ## the fault suite ten times as long: 300 kills, 30 restarts of the database (10 to 30 minutes)
+soak: venv  ## the fault suite ten times as long: 300 kills, 30 restarts of the database (25 minutes)
 	@$(BIN)/python benchmarks/soak.py
 
 check: venv  ## format, lint, types, import layers

@@ -2,7 +2,7 @@
 
 What the fault suite does in CI (tests/faults), ten times as long: 8 supervisors on a PostgreSQL of this script's own,
 with children that are processes but train nothing. The database itself writes down what happens to its rows, and the
-verdict comes from that and from the children's diary. Takes 10 to 30 minutes, most of them asleep. Exit code 1 if
+verdict comes from that and from the children's diary. Takes 25 minutes, most of them asleep. Exit code 1 if
 anything was lost.
 
     make soak
@@ -28,8 +28,10 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=300)
     parser.add_argument("--stops", type=int, default=20)
     parser.add_argument("--outages", type=int, default=30)
-    parser.add_argument("--trials", type=int, default=3000, help="so many that the storm is over before they are")
-    parser.add_argument("--pause", type=float, default=0.7, help="seconds between two faults")
+    parser.add_argument("--trials", type=int, default=4200, help="so many that the storm is over before they are")
+    parser.add_argument(
+        "--pause", type=float, default=2.0, help="seconds between two faults: room for leases that end in peace"
+    )
     parser.add_argument("--seed", type=int, default=time.time_ns() % 1_000_000)
     arguments = parser.parse_args()
     found = binaries()
