@@ -66,11 +66,8 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 LONG = {"faults"}  # folders in which few tests take minutes
-SLOW = {
-    "launched",
-    "again",
-    "browser",
-}  # fixtures that start TensorFlow or Chromium; whoever comes first waits for them
+# Fixtures that start TensorFlow or Chromium: whoever comes first waits for them.
+SLOW = {"launched", "again", "browser"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

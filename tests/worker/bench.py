@@ -6,8 +6,9 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,12 @@ from hpo.artifacts.address import open_artifacts
 from hpo.child import ForkServer
 from hpo.settings import Times
 from hpo.spool import Key, Spool
-from hpo.store import DataRecord, Status, Store
+from hpo.store import Claim, Claims, DataRecord, Orders, Status, Store
 from hpo.worker import Supervisor
 from tests.support import (
     FAST,
     TESTS,
+    claimed,
     create,
     definition,
     fake_server,
@@ -97,6 +99,28 @@ class Bench:
             start_new_session=True,
             stderr=stderr,
         )
+
+    def hearing(self) -> Callable[[], None]:
+        """From here on, what takes trial 0 over for another worker, and waits until those of this process understood.
+
+        That other worker's clock is an hour fast, so that it waits for no lease to end.
+        """
+        heard, renew = threading.Semaphore(0), Claims.renew
+
+        def hear(claims: Claims, wanted: Iterable[Claim]) -> Orders:
+            heard.release()
+            return renew(claims, wanted)
+
+        def take() -> None:
+            other = open_store(self.folder, clock=lambda: time.time() + 3600)
+            assert claimed(Claims(other, "s", "other", Times())).attempt == 2
+            while heard.acquire(blocking=False):
+                pass
+            for _ in range(3):  # the third begins after the second was understood
+                assert heard.acquire(timeout=60)
+
+        self.patch.setattr(Claims, "renew", hear)
+        return take
 
     def stop(self, process: subprocess.Popen[bytes]) -> None:
         """SIGSTOP, in a moment in which it holds no lock of the database: nobody else could write."""

@@ -1,9 +1,7 @@
 """GPUs as a worker finds and uses them. There are none here: a stand-in for NVML tells of some."""
 
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -12,9 +10,7 @@ import pytest
 from hpo import gpus
 from hpo.child import Child, ForkServer
 from hpo.errors import UsageError
-from hpo.settings import Times
-from hpo.store import Claim, Claims, Orders
-from tests.support import FAST, claimed, open_store
+from tests.support import FAST
 from tests.worker.bench import Bench
 
 GIB = 1 << 30
@@ -146,27 +142,16 @@ def test_another_workers_trial_gets_no_second_chance(bench: Bench) -> None:
     bench.create(budget={"trials": 1})
     bench.plan(full=["GPU-a", "GPU-b"])
     bench.patch.setattr("hpo.slot.roomier", lambda *_: "GPU-b")
-    heard = threading.Semaphore(0)
+    end, take_over = ForkServer.end, bench.hearing()
     told: list[bool] = []
-    renew, end = Claims.renew, ForkServer.end
-
-    def hear(claims: Claims, wanted: Iterable[Claim]) -> Orders:
-        heard.release()
-        return renew(claims, wanted)
 
     def late(server: ForkServer, child: Child) -> None:
         if not told:
             told.append(True)
-            other = open_store(bench.folder, clock=lambda: time.time() + 3600)
-            assert claimed(Claims(other, "s", "other", Times())).attempt == 2
-            while heard.acquire(blocking=False):
-                pass
-            for _ in range(3):  # the third begins after the second was understood
-                assert heard.acquire(timeout=60)
+            take_over()
             bench.store.request_stop("s")
         end(server, child)
 
-    bench.patch.setattr(Claims, "renew", hear)
     bench.patch.setattr(ForkServer, "end", late)
     assert bench.supervisor(devices=["GPU-a"], times=replace(FAST, lease=60.0, renew=0.05)).run() == 0
     assert len(bench.starts()) == 1

@@ -4,9 +4,7 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,11 +12,10 @@ import pytest
 
 from hpo import data, once
 from hpo.child import ForkServer
-from hpo.settings import Times
 from hpo.specify import recorded, specify
-from hpo.store import Claim, Claims, Orders
+from hpo.store import Claim, Claims
 from hpo.trial import Result
-from tests.support import FAST, TESTS, alive, claimed, open_store
+from tests.support import FAST, TESTS, alive
 from tests.worker.bench import Bench
 
 MORTAL = """
@@ -95,32 +92,21 @@ def test_a_result_that_waited_too_long_brings_no_files(bench: Bench) -> None:
     """
     bench.create(budget={"trials": 1})
     bench.plan(epochs=1, files=["checkpoint-1-0.npz"])
-    renew, finish = Claims.renew, Claims.finish
+    finish, take_over = Claims.finish, bench.hearing()
     supervisor = bench.supervisor(times=replace(FAST, lease=60.0, renew=0.05))
     stored = bench.folder / "artifacts" / "s" / "0" / "checkpoint-1-0.npz"
-    heard = threading.Semaphore(0)
     found = []
 
-    def silent_then_heard(claims: Claims, wanted: Iterable[Claim]) -> Orders:
-        heard.release()
-        return renew(claims, wanted)
-
     def late(claims: Claims, claim: Claim, result: Result) -> bool:
-        other = open_store(bench.folder, clock=lambda: time.time() + 3600)
-        assert claimed(Claims(other, "s", "other", Times())).attempt == 2
+        take_over()
         stored.parent.mkdir(parents=True, exist_ok=True)
         stored.write_text("of the other worker")
-        while heard.acquire(blocking=False):
-            pass
-        for _ in range(3):  # the third begins after the second was understood
-            assert heard.acquire(timeout=60)
         (bench.spooled(0, 1) / "checkpoint-1-0.npz").write_text("of this one, and newer")
         supervisor._carrier.settle(60)
         found.append(stored.read_text())
         bench.store.request_stop("s")
         return finish(claims, claim, result)
 
-    bench.patch.setattr(Claims, "renew", silent_then_heard)
     bench.patch.setattr(Claims, "finish", late)
     assert supervisor.run() == 0
     assert found == ["of the other worker"]
